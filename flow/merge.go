@@ -1,0 +1,107 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"dozens/batch"
+	"dozens/batch/gate"
+	"dozens/batch/say"
+	"dozens/batch/task"
+	"dozens/github"
+	"dozens/store"
+)
+
+const (
+	mergeTime = 2 * time.Minute // longest hold of a base branch by one merge
+	mergeTurn = 200 * time.Millisecond
+)
+
+// merge merges one pull request: one at a time per base branch, facts read again, head pinned, never a second
+// request before a look at what the first one did.
+func (f *Flow) merge(ctx context.Context, job *river.Job[mergeArgs]) (err error) {
+	t, b, err := f.load(ctx, job.Args.Task)
+	if err != nil || t.Stage != task.Merge {
+		return err
+	}
+	name, holder := fmt.Sprintf("%s%d/%s", mergePrefix, t.Repo.ID, t.Base), strconv.FormatInt(job.ID, 10)
+	held, err := f.store.Lock(ctx, name, holder, mergeTime)
+	if err != nil {
+		return err
+	}
+	if !held {
+		return river.JobSnooze(mergeTurn)
+	}
+	defer func() { err = errors.Join(err, f.store.Unlock(context.WithoutCancel(ctx), name, holder)) }()
+	if done, err := f.mergedBefore(ctx, t); err != nil || done {
+		return err
+	}
+	s, err := f.judge(ctx, t, b)
+	if err != nil {
+		return err
+	}
+	if s.verdict.Action != gate.Merge || s.facts.Head != t.Pushed {
+		j, err := f.judgement(ctx, t, s)
+		if err != nil {
+			return err
+		}
+		if err := f.Signal(ctx, t.ID, j); err != nil {
+			return err
+		}
+		return f.lookAgain(ctx, t, s, 0)
+	}
+	return f.mergeNow(ctx, t, b, s)
+}
+
+// mergeNow sends the one request and signals what came of it.
+func (f *Flow) mergeNow(ctx context.Context, t task.Task, b batch.Batch, s sight) error {
+	if err := f.store.Say(ctx, mergeKey(t), int64(t.PR), t.Pushed); err != nil { // before the request, for whoever comes after a crash
+		return err
+	}
+	title, message := say.Squash(b, t)
+	sha, err := f.github.Repo(t.Repo).Merge(ctx, github.MergeRequest{
+		PR: t.PR, SHA: t.Pushed, Title: title, Message: message, Method: s.set.Merge.Method})
+	log := f.log.With().Str("task", t.ID).Int("pr", t.PR).Str("sha", t.Pushed).Logger()
+	switch {
+	case err == nil:
+		log.Info().Str("commit", sha).Msg("merged")
+		return f.Signal(ctx, t.ID, task.Merged{SHA: sha})
+	case errors.Is(err, github.ErrUncertain):
+		log.Warn().Err(err).Msg("merge answer lost, looking")
+		if done, err := f.mergedBefore(ctx, t); err != nil || done {
+			return err
+		}
+		return f.Signal(ctx, t.ID, task.Unmerged{Moved: true, Why: "GitHub did not answer the merge; looking again"})
+	case errors.Is(err, github.ErrHeadMoved), errors.Is(err, github.ErrBusy):
+		log.Info().Err(err).Msg("not merged, facts have moved")
+		return f.Signal(ctx, t.ID, task.Unmerged{Moved: true, Why: "the head or the base moved while merging; looking again"})
+	case errors.Is(err, github.ErrQueue), errors.Is(err, github.ErrRefused), errors.Is(err, github.ErrForbidden), errors.Is(err, github.ErrNotFound):
+		log.Warn().Err(err).Msg("merge refused")
+		return f.Signal(ctx, t.ID, task.Unmerged{Why: "GitHub refused the merge: " + err.Error()})
+	}
+	return err
+}
+
+func mergeKey(t task.Task) string { return "merging:" + t.ID + ":" + t.Pushed }
+
+// mergedBefore looks whether a merge request that was sent before has done its work, although its answer was
+// lost: on the pull request, and for its title on the base branch.
+func (f *Flow) mergedBefore(ctx context.Context, t task.Task) (bool, error) {
+	_, _, at, err := f.store.Said(ctx, mergeKey(t))
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	sha, merged, err := f.github.Repo(t.Repo).MergedAs(ctx, t.PR, t.Base, at.Add(-time.Minute))
+	if err != nil || !merged {
+		return false, err
+	}
+	f.log.Info().Str("task", t.ID).Int("pr", t.PR).Str("commit", sha).Msg("was merged by the request before")
+	return true, f.Signal(ctx, t.ID, task.Merged{SHA: sha})
+}

@@ -1,0 +1,61 @@
+package flow
+
+import (
+	"context"
+
+	"github.com/riverqueue/river"
+
+	"dozens/batch"
+	"dozens/batch/say"
+	"dozens/batch/task"
+	"dozens/github"
+)
+
+// open makes the pull request of a pushed branch exist: found or created by its branch, so that doing it
+// twice opens one.
+func (f *Flow) open(ctx context.Context, job *river.Job[openArgs]) error {
+	t, b, err := f.load(ctx, job.Args.Task)
+	if err != nil || t.Stage != task.Publish || t.Pushed == "" || t.Pushed != t.Head {
+		return err
+	}
+	pr := t.PR
+	if pr == 0 {
+		ref, err := f.github.Repo(t.Repo).OpenPull(ctx, github.Pull{
+			Head: t.Branch, Base: t.Base, Title: say.PullTitle(t), Body: say.PullBody(b, t), Draft: true})
+		if err != nil {
+			return err
+		}
+		pr = ref.Number
+		f.log.Info().Str("task", t.ID).Str("label", t.Label).Int("pr", pr).Str("sha", t.Pushed).Msg("pull request open")
+	} else if err := f.github.Repo(t.Repo).UpdatePull(ctx, pr, say.PullTitle(t), say.PullBody(b, t)); err != nil {
+		return err
+	}
+	return f.Signal(ctx, t.ID, task.Opened{PR: pr, Head: t.Pushed})
+}
+
+// load reads a task and its batch.
+func (f *Flow) load(ctx context.Context, id string) (task.Task, batch.Batch, error) {
+	t, err := f.store.Task(ctx, id)
+	if err != nil {
+		return t, batch.Batch{}, err
+	}
+	b, err := f.store.Batch(ctx, t.Batch)
+	return t, b, err
+}
+
+// ready marks the pull request ready for review and asks the reviewers of the settings.
+func (f *Flow) ready(ctx context.Context, job *river.Job[readyArgs]) error {
+	t, err := f.store.Task(ctx, job.Args.Task)
+	if err != nil || t.PR == 0 || t.Stage != task.Review {
+		return err
+	}
+	repo := f.github.Repo(t.Repo)
+	if err := repo.Ready(ctx, t.PR); err != nil {
+		return err
+	}
+	set, err := f.settingsOf(ctx, t.Repo, t.Base)
+	if err != nil || len(set.Reviewers) == 0 {
+		return err
+	}
+	return repo.RequestReviewers(ctx, t.PR, set.Reviewers)
+}

@@ -1,0 +1,163 @@
+package flow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/riverqueue/river"
+
+	"dozens/batch"
+	"dozens/batch/say"
+	"dozens/batch/task"
+	"dozens/batch/work"
+	"dozens/config"
+	"dozens/github"
+	"dozens/store"
+)
+
+// pump offers to the hosts what may run now: dependencies merged, budget left, room among the parallel ones.
+// Only what it offers reaches the wire, so that order and limits are plain SQL.
+func (f *Flow) pump(ctx context.Context, job *river.Job[pumpArgs]) error {
+	repo := job.Args.Repo
+	set, err := f.settingsOf(ctx, repo, "")
+	var bad *settingsError
+	if errors.As(err, &bad) {
+		set = config.DefaultRepository() // what began under good settings goes on, within the default limits
+	} else if err != nil {
+		return err
+	}
+	if err := f.unblock(ctx, repo); err != nil {
+		return err
+	}
+	return f.store.Tx(ctx, func(tx *store.Tx) error {
+		tasks, err := tx.OpenTasks(ctx, repo.ID)
+		if err != nil {
+			return err
+		}
+		return f.fill(ctx, tx, tasks, set)
+	})
+}
+
+// fill offers tasks until the limits are reached. Sessions that go on come before new ones.
+func (f *Flow) fill(ctx context.Context, tx *store.Tx, tasks []task.Task, set config.Repository) error {
+	running, perBatch := 0, map[string]int{}
+	var ready []task.Task
+	for _, t := range tasks {
+		switch {
+		case t.Stage == task.Run, t.Stage == task.Queue && t.Waiting == task.NotWaiting && t.Offered == t.Generation:
+			running++
+			perBatch[t.Batch]++
+		case t.Stage == task.Queue && t.Waiting == task.NotWaiting:
+			ready = append(ready, t)
+		}
+	}
+	slices.SortStableFunc(ready, func(a, b task.Task) int { return -cmp.Compare(min(a.Runs, 1), min(b.Runs, 1)) })
+	for _, t := range ready {
+		b, err := tx.Batch(ctx, t.Batch)
+		if err != nil {
+			return err
+		}
+		spent, err := f.overspent(ctx, tx, b, set)
+		if err != nil {
+			return err
+		}
+		if spent != "" {
+			if _, err := f.signal(ctx, tx, t.ID, task.Overspent{Why: spent}); err != nil {
+				return err
+			}
+			continue
+		}
+		most := max(set.Limits.Parallel, b.Options.MaxParallel)
+		if limit := b.Options.MaxParallel; (limit > 0 && perBatch[b.ID] >= limit) || running >= most {
+			continue
+		}
+		running++
+		perBatch[b.ID]++
+		t.Offered = t.Generation
+		if err := tx.PutTask(ctx, t); err != nil {
+			return err
+		}
+		if err := tx.Enqueue(ctx, offerArgs{Host: t.Host, Offer: work.Offer{Task: t.ID, Generation: t.Generation, Kind: work.Run}, Nonce: nonce(tx.Now)}, noTime); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// budgetOf is the batch's limit in millionths of a US dollar.
+func budgetOf(b batch.Batch, set config.Repository) int64 {
+	usd := b.Options.BudgetUSD
+	if usd == 0 {
+		usd = set.Limits.BatchUSD
+	}
+	return int64(usd * 1e6)
+}
+
+func (f *Flow) overspent(ctx context.Context, tx *store.Tx, b batch.Batch, set config.Repository) (string, error) {
+	tasks, err := tx.TasksOf(ctx, b.ID)
+	if err != nil {
+		return "", err
+	}
+	var sum int64
+	for _, t := range tasks {
+		sum += t.CostMicroUSD
+	}
+	if budget := budgetOf(b, set); sum >= budget {
+		return fmt.Sprintf("the batch's budget of %s is spent (%s)", say.Money(budget), say.Money(sum)), nil
+	}
+	return "", nil
+}
+
+// unblock lets tasks go whose dependencies are merged, from a base that contains them, and skips those whose
+// dependencies did not come.
+func (f *Flow) unblock(ctx context.Context, repo batch.Repo) error {
+	live, err := f.store.Live(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range live {
+		if t.Repo.ID != repo.ID || t.Waiting != task.ForDependency {
+			continue
+		}
+		s, err := f.dependency(ctx, t)
+		if err != nil {
+			return err
+		}
+		if s == nil {
+			continue
+		}
+		if err := f.Signal(ctx, t.ID, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dependency is the signal that a blocked task's dependencies amount to; nil: keep waiting.
+func (f *Flow) dependency(ctx context.Context, t task.Task) (task.Signal, error) {
+	all, err := f.store.TasksOf(ctx, t.Batch)
+	if err != nil {
+		return nil, err
+	}
+	for _, need := range t.DependsOn {
+		i := slices.IndexFunc(all, func(o task.Task) bool { return o.Label == need && o.Kind == task.Code })
+		if i < 0 {
+			return task.Skipped{Why: "it needs `" + need + "`, which is not part of this batch"}, nil
+		}
+		switch all[i].Stage {
+		case task.Done:
+		case task.Failed, task.Cancelled:
+			return task.Skipped{Why: fmt.Sprintf("it needs `%s`, which was not merged (%s)", need, all[i].Stage)}, nil
+		default:
+			return nil, nil
+		}
+	}
+	sha, err := f.github.Repo(t.Repo).Branch(ctx, t.Base)
+	if errors.Is(err, github.ErrNotFound) {
+		return task.Skipped{Why: "the base branch is gone"}, nil
+	}
+	return task.Unblocked{BaseSHA: sha}, err
+}

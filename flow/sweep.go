@@ -1,0 +1,160 @@
+package flow
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"dozens/batch/task"
+	"dozens/batch/work"
+	"dozens/store"
+)
+
+const (
+	lookPause  = 5 * time.Minute // between looks at a pull request that no webhook asked for
+	stuckAfter = 2 * time.Minute // without a lease: the offer or the job was lost
+)
+
+// sweepUntil sweeps now and then every Options.Sweep until ctx ends.
+func (f *Flow) sweepUntil(ctx context.Context) {
+	ticker := time.NewTicker(f.opts.Sweep)
+	defer ticker.Stop()
+	for {
+		if err := f.SweepOnce(ctx); err != nil && ctx.Err() == nil {
+			f.log.Warn().Err(err).Msg("sweep not finished")
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// SweepOnce finds what was lost on the way: hosts that are gone, offers that nobody took, webhooks that did
+// not come. It reads the database; GitHub is asked only about open pull requests, every few minutes.
+func (f *Flow) SweepOnce(ctx context.Context) error {
+	if err := f.sweepHosts(ctx); err != nil {
+		return err
+	}
+	live, err := f.store.Live(ctx)
+	if err != nil {
+		return err
+	}
+	leases, err := f.store.OpenLeases(ctx, "")
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, t := range live {
+		if slices.ContainsFunc(leases, func(l store.Lease) bool { return l.Offer.Task == t.ID }) {
+			continue
+		}
+		if err := f.sweepTask(ctx, t, now); err != nil {
+			return err
+		}
+	}
+	return f.sweepBatches(ctx)
+}
+
+func (f *Flow) sweepHosts(ctx context.Context) error {
+	hosts, err := f.store.Hosts(ctx)
+	if err != nil {
+		return err
+	}
+	leases, err := f.store.OpenLeases(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, l := range leases {
+		i := slices.IndexFunc(hosts, func(h store.Host) bool { return h.Name == l.Host })
+		if time.Since(l.Taken) < hostGone || (i >= 0 && time.Since(hosts[i].Seen) < hostGone) {
+			continue
+		}
+		if err := f.lapse(ctx, l, "the host has not been seen"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepTask gives a task that has no lease the push that may have been lost.
+func (f *Flow) sweepTask(ctx context.Context, t task.Task, now time.Time) error {
+	rest := now.Sub(t.StageSince)
+	var effect task.EffectKind
+	switch t.Stage {
+	case task.CI, task.Review, task.Merge:
+		if rest < lookPause {
+			return nil
+		}
+		return f.sweepLook(ctx, t, now)
+	case task.Queue:
+		if t.Waiting == task.ForUsage || rest < stuckAfter {
+			return nil
+		}
+		return f.reoffer(ctx, t)
+	case task.Publish:
+		effect = task.Push
+		if t.Pushed == t.Head {
+			effect = task.Open
+		}
+	case task.Cleanup:
+		effect = task.Clean
+	case task.Run, task.Done, task.Failed, task.Cancelled:
+		return nil
+	}
+	if rest < stuckAfter {
+		return nil
+	}
+	return f.store.Tx(ctx, func(tx *store.Tx) error { return f.enqueue(ctx, tx, t, task.Effect{Kind: effect}) })
+}
+
+// sweepLook looks at a pull request every few minutes, spread over time by the task's own clock.
+func (f *Flow) sweepLook(ctx context.Context, t task.Task, now time.Time) error {
+	since := now.Sub(t.StageSince)
+	if since.Truncate(lookPause) == (since - f.opts.Sweep).Truncate(lookPause) {
+		return nil
+	}
+	return f.wantLooks(ctx, []task.Task{t})
+}
+
+// reoffer puts a task's offer on the wire again, or lets the pump decide when there was none yet.
+func (f *Flow) reoffer(ctx context.Context, t task.Task) error {
+	return f.store.Tx(ctx, func(tx *store.Tx) error {
+		if t.Waiting != task.NotWaiting || t.Offered != t.Generation {
+			return tx.Enqueue(ctx, pumpArgs{Repo: t.Repo}, noTime)
+		}
+		o := work.Offer{Task: t.ID, Generation: t.Generation, Kind: work.Run}
+		return tx.Enqueue(ctx, offerArgs{Host: t.Host, Offer: o, Nonce: nonce(tx.Now)}, noTime)
+	})
+}
+
+// sweepBatches settles batches whose last task ended without anybody noticing.
+func (f *Flow) sweepBatches(ctx context.Context) error {
+	open, err := f.store.OpenBatches(ctx)
+	if err != nil {
+		return err
+	}
+	return f.store.Tx(ctx, func(tx *store.Tx) error {
+		for _, b := range open {
+			tasks, err := tx.TasksOf(ctx, b.ID)
+			if err != nil {
+				return err
+			}
+			if _, _, ended := ending(b, tasks); ended {
+				if err := tx.Enqueue(ctx, settleArgs{Batch: b.ID}, noTime); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// quiet is the job queue's log: warnings and errors, in our own log.
+func quiet(log zerolog.Logger) *slog.Logger {
+	return slog.New(zerolog.NewSlogHandler(log.Level(zerolog.WarnLevel)))
+}
