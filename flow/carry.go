@@ -41,7 +41,7 @@ func (f *Flow) carryOut(ctx context.Context, p payload, set config.Repository, c
 	} else if err != nil {
 		return "", err
 	}
-	label, problem, err := f.labelHere(ctx, b, pr, c)
+	labels, problem, err := f.labelsHere(ctx, b, pr, c)
 	if err != nil || problem != "" {
 		return problem, err
 	}
@@ -54,11 +54,11 @@ func (f *Flow) carryOut(ctx context.Context, p payload, set config.Repository, c
 		if b.Stage.Final() {
 			return "This batch has ended already.", nil
 		}
-		return "", f.stopBatch(ctx, b.ID, label, "stopped by "+p.Comment.User.Login)
+		return "", f.stopBatch(ctx, b.ID, labels, "stopped by "+p.Comment.User.Login)
 	case command.Retry:
-		return f.onRetry(ctx, b, c, label)
+		return f.onRetry(ctx, b, labels)
 	case command.Hold, command.Unhold:
-		return "", f.onHold(ctx, b, label, c.Verb == command.Hold)
+		return "", f.onHold(ctx, b, labels, c.Verb == command.Hold)
 	case command.Budget:
 		return "", f.onBudget(ctx, b, c.BudgetUSD)
 	}
@@ -79,29 +79,36 @@ func (f *Flow) batchHere(ctx context.Context, p payload) (batch.Batch, *task.Tas
 	return b, &t, err
 }
 
-// labelHere is the one task a command is limited to: by name, or by the pull request it is said on. Empty: all.
-func (f *Flow) labelHere(ctx context.Context, b batch.Batch, pr *task.Task, c command.Command) (label, problem string, err error) {
+// labelsHere are the tasks a command is limited to: by name, or by the pull request it is said on. None: all.
+func (f *Flow) labelsHere(ctx context.Context, b batch.Batch, pr *task.Task, c command.Command) (labels []string, problem string, err error) {
 	if len(c.Labels) == 0 {
 		if pr != nil && (c.Verb == command.Stop || c.Verb == command.Hold || c.Verb == command.Unhold || c.Verb == command.Retry) {
-			return pr.Label, "", nil
+			return []string{pr.Label}, "", nil
 		}
-		return "", "", nil
+		return nil, "", nil
 	}
 	if c.Verb == command.Retry && c.Labels[0] == command.AllFailed {
-		return "", "", nil
+		return nil, "", nil
 	}
 	tasks, err := f.store.TasksOf(ctx, b.ID)
 	if err != nil {
-		return "", "", err
+		return nil, "", err
 	}
 	var known []string
 	for _, t := range tasks {
-		if t.Label == c.Labels[0] {
-			return t.Label, "", nil
-		}
-		known = append(known, "`"+t.Label+"`")
+		known = append(known, t.Label)
 	}
-	return "", fmt.Sprintf("There is no unit `%s` here. The units are: %s.", say.Code(c.Labels[0], 60), strings.Join(known, ", ")), nil
+	for _, l := range c.Labels {
+		if !slices.Contains(known, l) {
+			return nil, fmt.Sprintf("There is no unit `%s` here. The units are: `%s`.", say.Code(l, 60), strings.Join(known, "`, `")), nil
+		}
+	}
+	return c.Labels, "", nil
+}
+
+// chosen says whether a command that is limited to these labels (none: all) is meant for the task.
+func chosen(labels []string, t task.Task) bool {
+	return len(labels) == 0 || slices.Contains(labels, t.Label)
 }
 
 func (f *Flow) onAsk(ctx context.Context, p payload, set config.Repository, c command.Command, key string) (string, error) {
@@ -160,8 +167,8 @@ func (f *Flow) onGo(ctx context.Context, b batch.Batch, c command.Command) (prob
 	return problem, err
 }
 
-// stopBatch cancels one task (by label) or all of a batch.
-func (f *Flow) stopBatch(ctx context.Context, batchID, label, why string) error {
+// stopBatch cancels the tasks with these labels, or all of a batch.
+func (f *Flow) stopBatch(ctx context.Context, batchID string, labels []string, why string) error {
 	return f.store.Tx(ctx, func(tx *store.Tx) error {
 		b, err := tx.Batch(ctx, batchID)
 		if err != nil {
@@ -172,14 +179,14 @@ func (f *Flow) stopBatch(ctx context.Context, batchID, label, why string) error 
 			return err
 		}
 		for _, t := range tasks {
-			if label != "" && t.Label != label {
+			if !chosen(labels, t) {
 				continue
 			}
 			if _, err := f.signal(ctx, tx, t.ID, task.Stopped{Why: why}); err != nil && !errors.Is(err, task.ErrIgnored) {
 				return err
 			}
 		}
-		if b.Stage == batch.Approval && label == "" {
+		if b.Stage == batch.Approval && len(labels) == 0 {
 			b.Stage, b.EndedAt, b.Detail = batch.Cancelled, tx.Now, why
 			if err := tx.PutBatch(ctx, b); err != nil {
 				return err
@@ -193,7 +200,7 @@ func (f *Flow) stopBatch(ctx context.Context, batchID, label, why string) error 
 }
 
 // onRetry gives failed and cancelled tasks, or the named one, a new generation from the present base.
-func (f *Flow) onRetry(ctx context.Context, b batch.Batch, c command.Command, label string) (problem string, err error) {
+func (f *Flow) onRetry(ctx context.Context, b batch.Batch, labels []string) (problem string, err error) {
 	sha, err := f.github.Repo(b.Repo).Branch(ctx, b.Base)
 	if errors.Is(err, github.ErrNotFound) {
 		return fmt.Sprintf("The base branch `%s` is gone.", b.Base), nil
@@ -207,10 +214,10 @@ func (f *Flow) onRetry(ctx context.Context, b batch.Batch, c command.Command, la
 		}
 		again := 0
 		for _, t := range tasks {
-			if (label != "" && t.Label != label) || (t.Kind == task.Plan && len(tasks) > 1) {
+			if !chosen(labels, t) || (t.Kind == task.Plan && len(tasks) > 1) {
 				continue
 			}
-			did, err := f.retry(ctx, tx, t, sha, "")
+			did, err := f.retry(ctx, tx, t, sha)
 			if err != nil {
 				return err
 			}
@@ -228,8 +235,8 @@ func (f *Flow) onRetry(ctx context.Context, b batch.Batch, c command.Command, la
 	return problem, err
 }
 
-func (f *Flow) retry(ctx context.Context, tx *store.Tx, t task.Task, sha, text string) (int, error) {
-	var s task.Signal = task.Retried{Session: session(t.ID, t.Generation+1), BaseSHA: sha, Text: text}
+func (f *Flow) retry(ctx context.Context, tx *store.Tx, t task.Task, sha string) (int, error) {
+	var s task.Signal = task.Retried{Session: session(t.ID, t.Generation+1), BaseSHA: sha}
 	if t.Waiting == task.ForBudget || t.Waiting == task.ForUsage {
 		s = task.Funded{}
 	}
@@ -259,13 +266,13 @@ func (f *Flow) reopen(ctx context.Context, tx *store.Tx, batchID string, plannin
 	return f.refresh(ctx, tx, b.ID)
 }
 
-func (f *Flow) onHold(ctx context.Context, b batch.Batch, label string, on bool) error {
+func (f *Flow) onHold(ctx context.Context, b batch.Batch, labels []string, on bool) error {
 	return f.store.Tx(ctx, func(tx *store.Tx) error {
 		b, err := tx.Batch(ctx, b.ID)
 		if err != nil {
 			return err
 		}
-		if label == "" {
+		if len(labels) == 0 {
 			b.Hold = on
 			if err := tx.PutBatch(ctx, b); err != nil {
 				return err
@@ -276,10 +283,10 @@ func (f *Flow) onHold(ctx context.Context, b batch.Batch, label string, on bool)
 			return err
 		}
 		for _, t := range tasks {
-			if label != "" && t.Label != label {
+			if !chosen(labels, t) {
 				continue
 			}
-			if _, err := f.signal(ctx, tx, t.ID, task.Held{On: on && label != ""}); err != nil && !errors.Is(err, task.ErrIgnored) {
+			if _, err := f.signal(ctx, tx, t.ID, task.Held{On: on && len(labels) > 0}); err != nil && !errors.Is(err, task.ErrIgnored) {
 				return err
 			}
 		}

@@ -51,6 +51,9 @@ func (f *Flow) cleanRemote(ctx context.Context, t task.Task) error {
 			return fmt.Errorf("close pull request %d: %w", t.PR, err)
 		}
 	}
+	if t.Outcome == task.Done && !f.knownSettings(t).Merge.DeleteBranch {
+		return nil
+	}
 	if err := repo.DeleteBranch(ctx, t.Branch, t.Pushed); err != nil && !gone(err) {
 		if errors.Is(err, github.ErrHeadMoved) || errors.Is(err, github.ErrRefused) {
 			f.log.Warn().Err(err).Str("task", t.ID).Msg("branch kept: it is not ours alone any more")

@@ -229,7 +229,7 @@ func (f *Flow) reported(ctx context.Context, tx *store.Tx, t task.Task, r work.R
 	set := f.knownSettings(t)
 	var stray []string
 	if t.Kind == task.Code {
-		stray = plan.Stray(t.Owned, r.Changes)
+		stray = strays(t.Owned, set.Paths.Protected, r.Changes)
 	}
 	next, err := f.signal(ctx, tx, t.ID, task.Reported{Report: r, Stray: stray, Limits: task.Limits{Rounds: set.Limits.Rounds}})
 	if errors.Is(err, task.ErrIgnored) {
@@ -242,6 +242,22 @@ func (f *Flow) reported(ctx context.Context, tx *store.Tx, t task.Task, r work.R
 		return f.planned(ctx, tx, next, r)
 	}
 	return nil
+}
+
+// strays are the changed paths that the task may not change: outside of the owned ones, or protected.
+func strays(owned, protected []string, changes []work.Change) []string {
+	stray := plan.Stray(owned, changes)
+	if len(protected) == 0 {
+		return stray
+	}
+	for _, c := range changes {
+		for _, path := range []string{c.Path, c.Old} {
+			if path != "" && plan.Covers(protected, path) && !slices.Contains(stray, path) {
+				stray = append(stray, path)
+			}
+		}
+	}
+	return stray
 }
 
 // described takes over what the agent says for the pull request.
@@ -266,10 +282,8 @@ func described(t task.Task, r work.Report) task.Task {
 func (f *Flow) knownSettings(t task.Task) config.Repository {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, key := range []string{keyOf(t.Repo, t.Base)} {
-		if known, ok := f.settings[key]; ok && known.err == nil {
-			return known.value
-		}
+	if known, ok := f.settings[keyOf(t.Repo, t.Base)]; ok && known.err == nil {
+		return known.value
 	}
 	return config.DefaultRepository()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/rs/zerolog"
 
+	"dozens/batch"
 	"dozens/batch/work"
 	"dozens/config"
 	"dozens/github"
@@ -34,6 +35,8 @@ type Options struct {
 	Log       zerolog.Logger
 	// Pace is the least time between two edits of one status comment; zero: 10 s.
 	Pace time.Duration
+	// Describe makes a delivery of a webhook's event, id and payload; nil: lost webhooks are not fetched.
+	Describe func(event, id string, payload []byte) batch.Delivery
 	// Sweep is the time between two sweeps; zero: one minute.
 	Sweep time.Duration
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"dozens/batch"
 	"dozens/batch/command"
@@ -189,7 +190,7 @@ func (f *Flow) onWithdrawn(ctx context.Context, p payload) (string, error) {
 			return "closed by the merge of its last unit", err
 		}
 	}
-	return "", f.stopBatch(ctx, b.ID, "", why+" by "+p.Sender.Login)
+	return "", f.stopBatch(ctx, b.ID, nil, why+" by "+p.Sender.Login)
 }
 
 // nearlyDone says that every unit is merged or merging: an issue closed now was closed by "Closes #n".
@@ -217,6 +218,9 @@ func (f *Flow) mayCommand(ctx context.Context, p payload, who account, set confi
 	return config.Permission(has).Rank() >= set.Commands.Permission.Rank(), nil
 }
 
+// strangersParsed bounds, in bytes, what is parsed for people who may not command: hostile Markdown is slow to read.
+const strangersParsed = 8 << 10
+
 func (f *Flow) onComment(ctx context.Context, p payload) (string, error) {
 	if p.Action != "created" || p.Comment == nil || p.Issue == nil || p.Repository.ID == 0 {
 		return "only new comments are read", nil
@@ -228,20 +232,26 @@ func (f *Flow) onComment(ctx context.Context, p payload) (string, error) {
 	if p.Sender.ID != p.Comment.User.ID {
 		return "not sent by its author", nil
 	}
-	commands, refusals := command.Parse(p.Comment.Body)
-	if len(commands)+len(refusals) == 0 {
+	if !strings.Contains(p.Comment.Body, "/") {
 		return f.onWords(ctx, p)
 	}
 	set, err := f.settingsOf(ctx, p.repo(), "")
 	if err != nil {
 		return f.settingsProblem(ctx, p, err)
 	}
-	repo := f.github.Repo(p.repo())
-	ok, err := f.mayCommand(ctx, p, p.Comment.User, set)
+	may, err := f.mayCommand(ctx, p, p.Comment.User, set)
 	if err != nil {
 		return "", err
 	}
-	if !ok {
+	if !may && len(p.Comment.Body) > strangersParsed {
+		return "the author may not command", nil
+	}
+	commands, refusals := command.Parse(p.Comment.Body)
+	if len(commands)+len(refusals) == 0 {
+		return f.onWords(ctx, p)
+	}
+	repo := f.github.Repo(p.repo())
+	if !may {
 		return "the author may not command", repo.ReactComment(ctx, p.Comment.ID, "confused")
 	}
 	if err := repo.ReactComment(ctx, p.Comment.ID, "eyes"); err != nil {

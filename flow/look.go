@@ -102,6 +102,9 @@ func (f *Flow) judge(ctx context.Context, t task.Task, b batch.Batch) (sight, er
 func (f *Flow) judgement(ctx context.Context, t task.Task, s sight) (task.Judged, error) {
 	j := task.Judged{Verdict: s.verdict, MergeCommit: s.facts.MergeCommit, Draft: s.facts.Draft,
 		Checks: checksInWords(s.facts.Checks, s.set.Merge.IgnoreChecks), Limits: task.Limits{Rounds: s.set.Limits.Rounds}}
+	if s.verdict.Checks != gate.Green && time.Since(t.StageSince) > s.set.Merge.ChecksDeadline {
+		j.Overdue = overdue(s)
+	}
 	if s.facts.Head != t.Pushed || s.facts.Merged || s.facts.State != "open" {
 		return j, nil
 	}
@@ -109,7 +112,7 @@ func (f *Flow) judgement(ctx context.Context, t task.Task, s sight) (task.Judged
 	switch {
 	case s.verdict.Conflict:
 		err = f.conflict(ctx, t, &j)
-	case s.verdict.Checks == gate.Red && !running(s.facts.Checks):
+	case s.verdict.Action == gate.Fix && s.verdict.Checks == gate.Red:
 		err = f.redChecks(ctx, t, s, &j)
 	case s.verdict.Changes:
 		err = f.changeRequest(ctx, t, s, &j)
@@ -117,8 +120,18 @@ func (f *Flow) judgement(ctx context.Context, t task.Task, s sight) (task.Judged
 	return j, err
 }
 
-func running(checks []gate.Check) bool {
-	return slices.ContainsFunc(checks, func(c gate.Check) bool { return c.Conclusion == "" })
+// overdue says which checks are waited for in vain.
+func overdue(s sight) string {
+	var missing []string
+	for _, c := range s.facts.Checks {
+		if c.Conclusion == "" && !slices.Contains(s.set.Merge.IgnoreChecks, c.Name) {
+			missing = append(missing, "`"+say.Code(c.Name, 80)+"`")
+		}
+	}
+	if len(missing) == 0 {
+		return fmt.Sprintf("no check has come within %s. Does CI run for pull requests of this app?", say.Time(s.set.Merge.ChecksDeadline))
+	}
+	return fmt.Sprintf("these checks have not ended within %s: %s", say.Time(s.set.Merge.ChecksDeadline), strings.Join(missing, ", "))
 }
 
 func checksInWords(checks []gate.Check, ignore []string) string {

@@ -22,7 +22,18 @@ const (
 func (f *Flow) sweepUntil(ctx context.Context) {
 	ticker := time.NewTicker(f.opts.Sweep)
 	defer ticker.Stop()
+	if err := f.lookAtAll(ctx); err != nil && ctx.Err() == nil {
+		f.log.Warn().Err(err).Msg("open pull requests not looked at")
+	}
+	var caughtUp time.Time
 	for {
+		if time.Since(caughtUp) > catchUpPause {
+			if err := f.catchUp(ctx); err == nil {
+				caughtUp = time.Now()
+			} else if ctx.Err() == nil {
+				f.log.Warn().Err(err).Msg("lost webhooks not fetched")
+			}
+		}
 		if err := f.SweepOnce(ctx); err != nil && ctx.Err() == nil {
 			f.log.Warn().Err(err).Msg("sweep not finished")
 		}
@@ -32,6 +43,17 @@ func (f *Flow) sweepUntil(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// lookAtAll looks at every open pull request once: nobody knows what happened while the server was away.
+func (f *Flow) lookAtAll(ctx context.Context) error {
+	live, err := f.store.Live(ctx)
+	if err != nil {
+		return err
+	}
+	return f.wantLooks(ctx, slices.DeleteFunc(live, func(t task.Task) bool {
+		return t.Stage != task.CI && t.Stage != task.Review && t.Stage != task.Merge
+	}))
 }
 
 // SweepOnce finds what was lost on the way: hosts that are gone, offers that nobody took, webhooks that did

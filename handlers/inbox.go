@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/palantir/go-githubapp/githubapp"
@@ -45,6 +46,17 @@ var _ githubapp.Scheduler = (*scheduler)(nil)
 // Schedule stores the delivery. It returns an error when it could not be stored; a duplicate is no error.
 func (s *scheduler) Schedule(ctx context.Context, d githubapp.Dispatch) error {
 	return s.put(ctx, d.EventType, d.DeliveryID, d.Payload, "")
+}
+
+// Describe makes the delivery of a webhook that came by another way than the hook, with its lane, and with a note
+// when it will not be worked on.
+func Describe(event, id string, payload []byte) batch.Delivery {
+	d := batch.Delivery{ID: id, Event: event, Payload: payload}
+	if !slices.Contains(Events(), event) {
+		d.Note = noteUnused
+	}
+	describe(&d)
+	return d
 }
 
 func (s *scheduler) put(ctx context.Context, event, id string, payload []byte, note string) error {

@@ -311,7 +311,7 @@ func judged(t *Task, s Signal, now time.Time) ([]Effect, error) {
 		return sendOn(t, j), nil
 	}
 	was := t.Stage
-	t.Stage, t.Detail = stageOf(v), ""
+	t.Stage, t.Detail = stageOf(v), j.Overdue
 	if t.Stage != was && t.Stage == Merge && t.ApprovedAt.IsZero() {
 		t.ApprovedAt = now
 	}

@@ -48,6 +48,7 @@ type Judged struct {
 	BaseSHA  string
 	Feedback string
 	Key      string
+	Overdue  string // which checks are waited for in vain, in words; "" none
 	Checks   string // in words, for the status comment
 	Limits   Limits
 }

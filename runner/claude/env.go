@@ -1,0 +1,132 @@
+package claude
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// always lists the variables of the host that any agent gets.
+var always = []string{
+	"PATH", "LANG", "LC_ALL", "TZ", "TERM",
+	"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
+}
+
+// cloud says which further variables a cloud's own way to the model needs, and by which variable it is chosen.
+var cloud = []struct {
+	chosen   string
+	prefixes []string
+}{
+	{"CLAUDE_CODE_USE_BEDROCK", []string{"AWS_", "CLAUDE_CODE_SKIP_BEDROCK_AUTH"}},
+	{"CLAUDE_CODE_USE_VERTEX", []string{"GOOGLE_", "GCLOUD_", "CLOUD_ML_REGION", "VERTEX_REGION_", "CLAUDE_CODE_SKIP_VERTEX_AUTH"}},
+	{"CLAUDE_CODE_USE_FOUNDRY", []string{"AZURE_", "CLAUDE_CODE_SKIP_FOUNDRY_AUTH"}},
+}
+
+// FromEnviron picks from the host's environment ("NAME=value") what an agent's process may see. Everything
+// that is not on the list stays out: tokens, keys and settings of the host above all.
+func FromEnviron(environ []string) []string {
+	allowed := []string{"ANTHROPIC_", "CLAUDE_CODE_USE_"}
+	for _, c := range cloud {
+		if slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, c.chosen+"=") && on(v) }) {
+			allowed = append(allowed, c.prefixes...)
+		}
+	}
+	var picked []string
+	for _, v := range environ {
+		name, _, ok := strings.Cut(v, "=")
+		prefixed := slices.ContainsFunc(allowed, func(p string) bool { return strings.HasPrefix(name, p) })
+		// An administrator's key can do more than talk to a model.
+		admin := strings.HasPrefix(name, "ANTHROPIC_ADMIN")
+		if ok && !admin && (prefixed || slices.Contains(always, name)) {
+			picked = append(picked, v)
+		}
+	}
+	return picked
+}
+
+// on says whether a switch variable, "NAME=value", is set to something that means yes.
+func on(v string) bool {
+	_, value, _ := strings.Cut(v, "=")
+	return value != "" && value != "0" && !strings.EqualFold(value, "false")
+}
+
+// hostEnv leaves out of the host's list what this package sets itself.
+func hostEnv(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
+		name, _, ok := strings.Cut(v, "=")
+		return !ok || name == "HOME" || name == "TMPDIR" || name == "CLAUDE_CONFIG_DIR" || name == marker
+	})
+}
+
+// identity is the git identity of an agent's commits.
+func identity(name, email string) []string {
+	if name == "" {
+		name = "dozens"
+	}
+	if email == "" {
+		email = "dozens@localhost"
+	}
+	return []string{
+		"GIT_AUTHOR_NAME=" + name, "GIT_AUTHOR_EMAIL=" + email,
+		"GIT_COMMITTER_NAME=" + name, "GIT_COMMITTER_EMAIL=" + email,
+	}
+}
+
+// environ is the whole environment of one run.
+func (d *Driver) environ(s Session, tmp string) []string {
+	env := slices.Clone(d.env)
+	if len(s.Path) > 0 {
+		env = withPath(env, s.Path)
+	}
+	return append(env,
+		"HOME="+s.Home,
+		"TMPDIR="+tmp,
+		"CLAUDE_CODE_TMPDIR="+tmp,
+		marker+"="+s.RunID,
+		"DISABLE_AUTOUPDATER=1",
+		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
+		"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1",
+		"CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST=1",
+		// An "@/path" in a prompt would put that file of the host, whichever it is, into the conversation.
+		"CLAUDE_CODE_DISABLE_ATTACHMENTS=1",
+		"CLAUDE_CODE_MAX_RETRIES=3",
+		"GIT_CONFIG_NOSYSTEM=1",
+		"GIT_TERMINAL_PROMPT=0",
+	)
+}
+
+// withPath puts folders before PATH.
+func withPath(env, folders []string) []string {
+	path := strings.Join(folders, ":")
+	for i, v := range env {
+		if old, ok := strings.CutPrefix(v, "PATH="); ok {
+			env[i] = "PATH=" + path + ":" + old
+			return env
+		}
+	}
+	return append(env, "PATH="+path)
+}
+
+// redactor hides the values of secret variables in whatever an agent prints.
+func redactor(env []string) *strings.Replacer {
+	var pairs []string
+	for _, v := range env {
+		name, value, _ := strings.Cut(v, "=")
+		if len(value) < 8 || !secretName(name) {
+			continue
+		}
+		pairs = append(pairs, value, "***")
+		// The stream is JSON: there the value may stand with its quotes and backslashes escaped.
+		if quoted, err := json.Marshal(value); err == nil && string(quoted[1:len(quoted)-1]) != value {
+			pairs = append(pairs, string(quoted[1:len(quoted)-1]), "***")
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+// secretName says whether a variable of this name holds something that must not be shown.
+func secretName(name string) bool {
+	return slices.ContainsFunc([]string{"KEY", "TOKEN", "SECRET", "PASSWORD", "HEADERS", "CREDENTIAL", "PROXY"},
+		func(part string) bool { return strings.Contains(strings.ToUpper(name), part) })
+}
