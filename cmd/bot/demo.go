@@ -37,9 +37,11 @@ func demoVerb(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	if err != nil {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a temporary folder: the system removes it one day
 	s := &show{out: stdout, dir: dir, agent: *agent, slots: *slots, stay: !*leave, limit: *limit, bars: terminal(stdout)}
-	return s.run(ctx)
+	if err := s.run(ctx); err != nil {
+		return fmt.Errorf("%w (its log and data are kept in %s)", err, dir)
+	}
+	return os.RemoveAll(dir)
 }
 
 // terminal says whether a writer is one, so that it can show bars.

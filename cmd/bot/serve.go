@@ -134,7 +134,8 @@ func newServer(ctx context.Context, o serveOptions) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.corridor, err = flow.New(s.store, app, s.wire, flow.Options{PublicURL: o.Config.PublicURL, NoBox: o.Config.Sandbox == "none", Log: o.Log, Pace: o.Pace}); err != nil {
+	if s.corridor, err = flow.New(s.store, app, s.wire, flow.Options{PublicURL: o.Config.PublicURL, NoBox: o.Config.Sandbox == "none",
+		Describe: handlers.Describe, Log: o.Log, Pace: o.Pace}); err != nil {
 		return nil, err
 	}
 	s.web, err = newWeb(o, s.store, s.wire)
