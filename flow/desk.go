@@ -74,11 +74,7 @@ func unwanted(t task.Task, o work.Offer, host string) string {
 // unorderable handles a task whose order cannot be made: a repository that is gone or that we may not see any
 // more fails the task with words, or ends its cleanup; everything else is tried again.
 func (f *Flow) unorderable(ctx context.Context, t task.Task, o work.Offer, err error) (work.Answer, error) {
-	gone := errors.Is(err, github.ErrNotFound) || errors.Is(err, github.ErrSuspended) || errors.Is(err, github.ErrForbidden)
-	if !gone {
-		return work.Answer{}, err
-	}
-	if o.Kind == work.Cleanup {
+	if o.Kind == work.Cleanup || !(errors.Is(err, github.ErrNotFound) || errors.Is(err, github.ErrSuspended)) {
 		return work.Answer{}, err
 	}
 	why := "the repository cannot be read any more: it is gone, or the app was removed or suspended"
@@ -120,6 +116,9 @@ var errNotLeased = errors.New("the task waits and cannot be leased")
 
 // order is everything the host needs, git token included.
 func (f *Flow) order(ctx context.Context, t task.Task, o work.Offer) (*work.Order, error) {
+	if o.Kind == work.Cleanup { // needs neither GitHub nor a token: it touches the host only
+		return &work.Order{Offer: o, Repo: t.Repo, Label: t.Label, Branch: t.Branch, Base: t.Base, BaseSHA: t.BaseSHA, Keep: t.Merged == ""}, nil
+	}
 	b, err := f.store.Batch(ctx, t.Batch)
 	if err != nil {
 		return nil, err
@@ -137,14 +136,10 @@ func (f *Flow) order(ctx context.Context, t task.Task, o work.Offer) (*work.Orde
 	}
 	order := &work.Order{Offer: o, Repo: t.Repo, CloneURL: in.CloneURL, Label: t.Label, Branch: t.Branch, Base: t.Base,
 		BaseSHA: t.BaseSHA, Owned: t.Owned, Title: say.PullTitle(t), Pushed: t.Pushed}
-	switch o.Kind {
-	case work.Run:
+	if o.Kind == work.Run {
 		f.runOrder(order, b, t, set)
-	case work.Publish:
+	} else {
 		order.Head, order.Expected = t.Head, t.Pushed
-	case work.Cleanup:
-		order.Keep = t.Merged == ""
-		return order, nil // needs no token: it touches the host only
 	}
 	repo := f.github.Repo(t.Repo)
 	value, _, err := repo.GitToken(ctx, o.Kind == work.Publish)

@@ -113,7 +113,7 @@ func (w *world) environ(o options) []string {
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.dir,
 		"GITHUB_WEB_URL=" + w.GitHub.URL(), "GITHUB_V3_API_URL=" + w.GitHub.V3URL(), "GITHUB_V4_API_URL=" + w.GitHub.V4URL(),
 		"GITHUB_APP_INTEGRATION_ID=" + strconv.FormatInt(app.ID, 10), "GITHUB_APP_PRIVATE_KEY=" + app.PrivateKey, "GITHUB_APP_WEBHOOK_SECRET=" + app.WebhookSecret,
-		"DOZENS_LISTEN=" + w.addr, "DOZENS_DATA_DIR=" + filepath.Join(w.dir, "data"), "DOZENS_SANDBOX=none", "DOZENS_AGENT=" + agent, "DOZENS_SLOTS=4", "DOZENS_LOG_LEVEL=debug"}
+		"DOZENS_LISTEN=" + w.addr, "DOZENS_DATA_DIR=" + filepath.Join(w.dir, "data"), "DOZENS_SANDBOX=none", "DOZENS_AGENT=" + agent, "DOZENS_SLOTS=4"}
 	return append(env, o.env...)
 }
 
@@ -191,6 +191,12 @@ func (w *world) end() {
 		w.kill()
 	}
 	if w.t.Failed() {
+		for _, p := range w.Repo.Pulls() {
+			w.t.Logf("pull request %d: draft %v, merged %v, reviews %+v", p.Number, p.Draft, p.Merged, p.Reviews)
+			for _, c := range w.Repo.Checks(p.HeadSHA) {
+				w.t.Logf("check %s: %s %s %s\n%s", c.Name, c.Status, c.Conclusion, c.Title, c.Summary)
+			}
+		}
 		w.t.Logf("last lines of the bot's log:\n%s", w.log.last(60))
 	}
 	if v := w.GitHub.Violations(); len(v) > 0 {
@@ -228,6 +234,9 @@ func (l *tail) read(r io.Reader) {
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, 1<<20)
 	for in.Scan() {
+		if strings.Contains(in.Text(), `"level":"debug"`) {
+			continue
+		}
 		l.mu.Lock()
 		l.lines = append(l.lines, in.Text())
 		l.mu.Unlock()
