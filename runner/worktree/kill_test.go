@@ -1,0 +1,122 @@
+package worktree
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestPrepareAfterKill kills a host in the middle of a checkout, alone or with the git it had started, and lets
+// another host go on in the same folder.
+func TestPrepareAfterKill(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		all  bool
+	}{{"host and git", true}, {"host alone", false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.base = w.commit("main", files(6000))
+			for try := range 10 {
+				s := w.spec("one" + strconv.Itoa(try))
+				s.CloneURL = "file://" + filepath.Join(w.root, "owner", "repo.git")
+				if !killInCheckout(t, w, s, tt.all) {
+					continue // it was quicker than we were
+				}
+				tree, err := w.trees.Prepare(t.Context(), s, Credential{})
+				if err != nil {
+					t.Fatalf("Prepare after the kill: %v", err)
+				}
+				if got := agent(t, tree, "git status --porcelain --branch; git rev-parse HEAD"); got != "## "+s.Branch+"\n"+w.base {
+					t.Errorf("worktree = %q", got)
+				}
+				run(t, w.mirror(), "git", "fsck")
+				return
+			}
+			t.Fatal("the host was never caught in the middle of a checkout")
+		})
+	}
+}
+
+// killInCheckout says whether the host was caught with some files written and others not.
+func killInCheckout(t *testing.T, w *world, s Spec, all bool) bool {
+	t.Helper()
+	spec, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := exec.Command(os.Args[0])
+	host.Env = append(os.Environ(), "WORKTREE_TEST_PREPARE="+w.trees.dir, "WORKTREE_TEST_SPEC="+string(spec))
+	host.Stderr = os.Stderr
+	if err := host.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = host.Wait(); close(ended) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !exists(filepath.Join(w.trees.dir, "trees", s.name(), "many", "d1")) {
+		select {
+		case <-ended:
+			return false
+		case <-tick.C:
+		}
+	}
+	pid := strconv.Itoa(host.Process.Pid)
+	children := childrenOf(pid)
+	_ = host.Process.Kill()
+	if all {
+		for _, c := range children {
+			_ = syscall.Kill(-c, syscall.SIGKILL)
+		}
+	}
+	<-ended
+	notes, err := readState(filepath.Join(w.trees.dir, "state", s.name()))
+	return err == nil && !notes.Ready && len(children) > 0
+}
+
+// childrenOf reads the parent of every process.
+func childrenOf(pid string) []int {
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	var list []int
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended
+		}
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if fields := strings.Fields(rest); len(fields) > 1 && fields[1] == pid {
+			if c, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
+// TestCancelEndsGit cancels a call while the server does not answer.
+func TestCancelEndsGit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	held := w.hold("/info/refs")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { _, err := w.trees.RemoteHead(ctx, w.spec("one"), cred()); done <- err }()
+	<-held.reached
+	cancel()
+	if err := <-done; err == nil || !strings.Contains(err.Error(), "context canceled") {
+		t.Errorf("RemoteHead = %v, want it cancelled", err)
+	}
+	close(held.let)
+	if left := processesWith(w.server.URL); len(left) > 0 {
+		t.Errorf("still running: %q", left)
+	}
+}
