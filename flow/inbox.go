@@ -14,9 +14,8 @@ import (
 )
 
 const (
-	laneTime    = 2 * time.Minute       // longest hold of a lane by one delivery
-	laneRetry   = 50 * time.Millisecond // until a busy lane is looked at again
-	mostTries   = 12                    // of one delivery, before it is given up and the lane goes on
+	laneTime    = 2 * time.Minute // longest hold of a lane by one job, which ends before that
+	mostTries   = 12              // of one delivery, before it is given up and the lane goes on
 	stateDone   = "done"
 	stateNoted  = "noted"
 	stateDead   = "dead"
@@ -24,23 +23,46 @@ const (
 	mergePrefix = "merge:"
 )
 
-// workInbox works off the oldest delivery of a lane. There is one such job for each delivery, and whichever
-// comes first takes the oldest, so that what happens on one issue is worked on in the order of arrival.
-func (f *Flow) workInbox(ctx context.Context, job *river.Job[inboxArgs]) (err error) {
+// workInbox works off a lane, delivery by delivery in the order of arrival. There is a job for each delivery;
+// the one that gets the lane does the work of all, and the others end. Whoever gives the lane back looks once
+// more, so that what came in between is not left lying.
+func (f *Flow) workInbox(ctx context.Context, job *river.Job[inboxArgs]) error {
 	lane, holder := job.Args.Lane, strconv.FormatInt(job.ID, 10)
-	held, err := f.store.Lock(ctx, lanePrefix+lane, holder, laneTime)
-	if err != nil {
-		return err
+	for {
+		held, err := f.store.Lock(ctx, lanePrefix+lane, holder, laneTime)
+		if err != nil || !held {
+			return err
+		}
+		err = f.drainLane(ctx, lane)
+		if err = errors.Join(err, f.store.Unlock(context.WithoutCancel(ctx), lanePrefix+lane, holder)); err != nil {
+			return err
+		}
+		if _, _, err := f.store.NextDelivery(ctx, lane); errors.Is(err, store.ErrNotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
 	}
-	if !held {
-		return river.JobSnooze(laneRetry)
+}
+
+func (f *Flow) drainLane(ctx context.Context, lane string) error {
+	for {
+		err := f.workOne(ctx, lane)
+		if errors.Is(err, errLaneEmpty) {
+			return nil
+		} else if err != nil {
+			return err
+		}
 	}
-	defer func() {
-		err = errors.Join(err, f.store.Unlock(context.WithoutCancel(ctx), lanePrefix+lane, holder))
-	}()
+}
+
+var errLaneEmpty = errors.New("the lane is empty")
+
+// workOne works off the oldest delivery of a lane that is held.
+func (f *Flow) workOne(ctx context.Context, lane string) error {
 	d, tries, err := f.store.NextDelivery(ctx, lane)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil
+		return errLaneEmpty
 	} else if err != nil {
 		return err
 	}

@@ -87,6 +87,7 @@ func (settleArgs) Kind() string { return "settle" }
 const (
 	jobTimeout = time.Minute
 	workers    = 20
+	pollPause  = 250 * time.Millisecond // new jobs wake the workers at once; those that slept a moment are found by polling
 )
 
 func (f *Flow) jobConfig() *river.Config {
@@ -106,7 +107,7 @@ func (f *Flow) jobConfig() *river.Config {
 	add(w, f.showPlan)
 	add(w, f.settle)
 	return &river.Config{
-		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers, FetchCooldown: 5 * time.Millisecond}},
+		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers, FetchCooldown: 5 * time.Millisecond, FetchPollInterval: pollPause}},
 		Workers:                     w,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        jobTimeout + 30*time.Second,

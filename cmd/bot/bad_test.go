@@ -191,7 +191,9 @@ func TestStrangeRepositories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range []interface{ Grant(login, role string) error }{empty, gone} {
+	for _, r := range []interface {
+		Grant(login, role string) error
+	}{empty, gone} {
 		if err := r.Grant(demo.Requester, "admin"); err != nil {
 			t.Fatal(err)
 		}

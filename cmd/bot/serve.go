@@ -75,6 +75,7 @@ func newLog(cfg config.Log, w io.Writer) (zerolog.Logger, error) {
 	if err != nil {
 		return zerolog.Logger{}, fmt.Errorf("log level: %w", err)
 	}
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00" // the library's only way to say so
 	if cfg.Format == "console" {
 		w = zerolog.ConsoleWriter{Out: w, TimeFormat: time.TimeOnly}
 	}

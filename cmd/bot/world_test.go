@@ -44,7 +44,7 @@ const (
 // world is a look-alike GitHub and the bot beside it, as a process of its own.
 type world struct {
 	*demo.World
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	addr string
 	env  []string
@@ -66,7 +66,7 @@ type options struct {
 }
 
 // newWorld starts a look-alike GitHub and the bot.
-func newWorld(t *testing.T, o options) *world {
+func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "github"), 0o700); err != nil {
@@ -93,7 +93,7 @@ func newWorld(t *testing.T, o options) *world {
 	return w
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -234,9 +234,6 @@ func (l *tail) read(r io.Reader) {
 	in := bufio.NewScanner(r)
 	in.Buffer(nil, 1<<20)
 	for in.Scan() {
-		if strings.Contains(in.Text(), `"level":"debug"`) {
-			continue
-		}
 		l.mu.Lock()
 		l.lines = append(l.lines, in.Text())
 		l.mu.Unlock()
