@@ -25,14 +25,14 @@ const nothingHere = "There is no batch on this issue. `/claude TEXT` or `/batch 
 // carryOut does what one authorised command asks. The problem, in words for the person, says why it does not.
 func (f *Flow) carryOut(ctx context.Context, p payload, set config.Repository, c command.Command, n int) (problem string, err error) {
 	key := fmt.Sprintf("%d.%d", p.Comment.ID, n)
-	switch c.Verb {
-	case command.ShowHelp:
+	if c.Verb == command.ShowHelp {
 		me, err := f.github.Me(ctx)
 		if err != nil {
 			return "", err
 		}
 		return "", f.reply(ctx, p, "help:"+key, command.Help(me.Slug, set.Labels.Claude, set.Labels.Batch))
-	case command.Claude, command.Batch:
+	}
+	if c.Verb == command.Claude || c.Verb == command.Batch {
 		return f.onAsk(ctx, p, set, c, key)
 	}
 	b, pr, err := f.batchHere(ctx, p)
@@ -45,6 +45,11 @@ func (f *Flow) carryOut(ctx context.Context, p payload, set config.Repository, c
 	if err != nil || problem != "" {
 		return problem, err
 	}
+	return f.onBatch(ctx, p, b, c, labels, key)
+}
+
+// onBatch does what a command asks of the batch that is here.
+func (f *Flow) onBatch(ctx context.Context, p payload, b batch.Batch, c command.Command, labels []string, key string) (problem string, err error) {
 	switch c.Verb {
 	case command.Status:
 		return "", f.sayStatus(ctx, p, b, key)
@@ -61,6 +66,7 @@ func (f *Flow) carryOut(ctx context.Context, p payload, set config.Repository, c
 		return "", f.onHold(ctx, b, labels, c.Verb == command.Hold)
 	case command.Budget:
 		return "", f.onBudget(ctx, b, c.BudgetUSD)
+	case command.ShowHelp, command.Claude, command.Batch: // speak of no batch
 	}
 	return fmt.Sprintf("`/%s` cannot be carried out here.", c.Verb), nil
 }

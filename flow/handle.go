@@ -240,20 +240,23 @@ func (f *Flow) onComment(ctx context.Context, p payload) (string, error) {
 		return f.settingsProblem(ctx, p, err)
 	}
 	may, err := f.mayCommand(ctx, p, p.Comment.User, set)
-	if err != nil {
-		return "", err
-	}
-	if !may && len(p.Comment.Body) > strangersParsed {
-		return "the author may not command", nil
+	if err != nil || (!may && len(p.Comment.Body) > strangersParsed) {
+		return "the author may not command", err
 	}
 	commands, refusals := command.Parse(p.Comment.Body)
-	if len(commands)+len(refusals) == 0 {
+	switch {
+	case len(commands)+len(refusals) == 0:
 		return f.onWords(ctx, p)
+	case !may:
+		return "the author may not command", f.github.Repo(p.repo()).ReactComment(ctx, p.Comment.ID, "confused")
 	}
+	return f.onCommands(ctx, p, set, commands, refusals)
+}
+
+// onCommands does what an authorised comment asks: reaction first, then the work, then rocket, or confused with
+// one reply that says what was wrong.
+func (f *Flow) onCommands(ctx context.Context, p payload, set config.Repository, commands []command.Command, refusals []command.Refusal) (string, error) {
 	repo := f.github.Repo(p.repo())
-	if !may {
-		return "the author may not command", repo.ReactComment(ctx, p.Comment.ID, "confused")
-	}
 	if err := repo.ReactComment(ctx, p.Comment.ID, "eyes"); err != nil {
 		return "", err
 	}
@@ -264,13 +267,13 @@ func (f *Flow) onComment(ctx context.Context, p payload) (string, error) {
 	for _, r := range refusals {
 		problems = append(problems, refusalText(r))
 	}
-	if len(problems) > 0 {
-		if err := f.reply(ctx, p, fmt.Sprintf("refused:%d", p.Comment.ID), say.Refused(problems)); err != nil {
-			return "", err
-		}
-		return "refused", repo.ReactComment(ctx, p.Comment.ID, "confused")
+	if len(problems) == 0 {
+		return "", repo.ReactComment(ctx, p.Comment.ID, "rocket")
 	}
-	return "", repo.ReactComment(ctx, p.Comment.ID, "rocket")
+	if err := f.reply(ctx, p, fmt.Sprintf("refused:%d", p.Comment.ID), say.Refused(problems)); err != nil {
+		return "", err
+	}
+	return "refused", repo.ReactComment(ctx, p.Comment.ID, "confused")
 }
 
 func refusalText(r command.Refusal) string {

@@ -43,18 +43,7 @@ func (f *Flow) pump(ctx context.Context, job *river.Job[pumpArgs]) error {
 
 // fill offers tasks until the limits are reached. Sessions that go on come before new ones.
 func (f *Flow) fill(ctx context.Context, tx *store.Tx, tasks []task.Task, set config.Repository) error {
-	running, perBatch := 0, map[string]int{}
-	var ready []task.Task
-	for _, t := range tasks {
-		switch {
-		case t.Stage == task.Run, t.Stage == task.Queue && t.Waiting == task.NotWaiting && t.Offered == t.Generation:
-			running++
-			perBatch[t.Batch]++
-		case t.Stage == task.Queue && t.Waiting == task.NotWaiting:
-			ready = append(ready, t)
-		}
-	}
-	slices.SortStableFunc(ready, func(a, b task.Task) int { return -cmp.Compare(min(a.Runs, 1), min(b.Runs, 1)) })
+	running, perBatch, ready := sorted(tasks)
 	for _, t := range ready {
 		b, err := tx.Batch(ctx, t.Batch)
 		if err != nil {
@@ -85,6 +74,23 @@ func (f *Flow) fill(ctx context.Context, tx *store.Tx, tasks []task.Task, set co
 		}
 	}
 	return nil
+}
+
+// sorted counts the tasks that run or are offered, in all and per batch, and lists those that could be, sessions
+// that go on first.
+func sorted(tasks []task.Task) (running int, perBatch map[string]int, ready []task.Task) {
+	perBatch = map[string]int{}
+	for _, t := range tasks {
+		switch {
+		case t.Stage == task.Run, t.Stage == task.Queue && t.Waiting == task.NotWaiting && t.Offered == t.Generation:
+			running++
+			perBatch[t.Batch]++
+		case t.Stage == task.Queue && t.Waiting == task.NotWaiting:
+			ready = append(ready, t)
+		}
+	}
+	slices.SortStableFunc(ready, func(a, b task.Task) int { return -cmp.Compare(min(a.Runs, 1), min(b.Runs, 1)) })
+	return running, perBatch, ready
 }
 
 // budgetOf is the batch's limit in millionths of a US dollar.
@@ -147,12 +153,10 @@ func (f *Flow) dependency(ctx context.Context, t task.Task) (task.Signal, error)
 		if i < 0 {
 			return task.Skipped{Why: "it needs `" + need + "`, which is not part of this batch"}, nil
 		}
-		switch all[i].Stage {
-		case task.Done:
-		case task.Failed, task.Cancelled:
-			return task.Skipped{Why: fmt.Sprintf("it needs `%s`, which was not merged (%s)", need, all[i].Stage)}, nil
-		default:
-			return nil, nil
+		if stage := all[i].Stage; !stage.Final() {
+			return nil, nil // nothing to signal yet
+		} else if stage != task.Done {
+			return task.Skipped{Why: fmt.Sprintf("it needs `%s`, which was not merged (%s)", need, stage)}, nil
 		}
 	}
 	sha, err := f.github.Repo(t.Repo).Branch(ctx, t.Base)

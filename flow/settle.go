@@ -112,7 +112,7 @@ func (f *Flow) settle(ctx context.Context, job *river.Job[settleArgs]) error {
 		if err != nil {
 			return err
 		}
-		stage, detail, ended := ending(b, tasks)
+		stage, detail, ended := ending(tasks)
 		if !ended {
 			return nil
 		}
@@ -134,7 +134,7 @@ func (f *Flow) settle(ctx context.Context, job *river.Job[settleArgs]) error {
 }
 
 // ending says how a batch with these tasks has ended, if it has.
-func ending(b batch.Batch, tasks []task.Task) (stage batch.Stage, detail string, ended bool) {
+func ending(tasks []task.Task) (stage batch.Stage, detail string, ended bool) {
 	merged, failed, units := 0, 0, 0
 	var planner *task.Task
 	for _, t := range tasks {
@@ -146,12 +146,10 @@ func ending(b batch.Batch, tasks []task.Task) (stage batch.Stage, detail string,
 			continue
 		}
 		units++
-		switch t.Stage {
-		case task.Done:
+		if t.Stage == task.Done {
 			merged++
-		case task.Failed:
+		} else if t.Stage == task.Failed {
 			failed++
-		default:
 		}
 	}
 	switch {

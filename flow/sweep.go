@@ -166,7 +166,7 @@ func (f *Flow) sweepBatches(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if _, _, ended := ending(b, tasks); ended {
+			if _, _, ended := ending(tasks); ended {
 				if err := tx.Enqueue(ctx, settleArgs{Batch: b.ID}, noTime); err != nil {
 					return err
 				}

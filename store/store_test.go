@@ -215,8 +215,10 @@ func TestLeases(t *testing.T) {
 		}
 		return ended
 	}
-	if !lease("h1") || !lease("h1") {
-		t.Error("the same host may ask twice")
+	for range 2 {
+		if !lease("h1") {
+			t.Error("the same host may ask twice")
+		}
 	}
 	if lease("h2") {
 		t.Error("another host must not get a held lease")

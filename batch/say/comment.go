@@ -181,49 +181,39 @@ func codes(words []string) string {
 // Question is the comment by which a parked session asks.
 func Question(t task.Task) string {
 	var b strings.Builder
-	switch t.Waiting {
-	case task.ForBudget:
+	if t.Waiting == task.ForBudget {
 		fmt.Fprintf(&b, "`%s` has stopped at a limit: %s\n\nIts work is kept. `/budget N` raises the limit and goes on, `/stop %s` ends it.\n",
 			t.Label, Block(t.Detail, 2000), t.Label)
-	default:
-		fmt.Fprintf(&b, "`%s` asks:\n\n%s\n\nReply here; the same session goes on with your answer. `/stop %s` ends it.\n",
-			t.Label, Block(t.Detail, 6000), t.Label)
+		return b.String()
 	}
+	fmt.Fprintf(&b, "`%s` asks:\n\n%s\n\nReply here; the same session goes on with your answer. `/stop %s` ends it.\n",
+		t.Label, Block(t.Detail, 6000), t.Label)
 	return b.String()
 }
 
 // Final is the comment at the end of a batch.
 func Final(v View) string {
-	var merged, failed, cancelled int
+	ended := map[task.Stage]int{}
 	var agents time.Duration
 	for _, t := range v.Tasks {
-		switch t.Stage {
-		case task.Done:
-			merged++
-		case task.Failed:
-			failed++
-		case task.Cancelled:
-			cancelled++
-		default:
-		}
+		ended[t.Stage]++
 		agents += t.AgentTime
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n", headline(v))
 	fmt.Fprintf(&b, "%d merged, %d failed, %d cancelled · %s elapsed, %s of agents' time · %s\n\n",
-		merged, failed, cancelled, Time(v.Batch.EndedAt.Sub(v.Batch.CreatedAt)), Time(agents), Money(v.cost()))
+		ended[task.Done], ended[task.Failed], ended[task.Cancelled], Time(v.Batch.EndedAt.Sub(v.Batch.CreatedAt)), Time(agents), Money(v.cost()))
 	if v.Batch.Detail != "" {
 		fmt.Fprintf(&b, "%s\n\n", Block(v.Batch.Detail, 6000))
 	}
 	for _, t := range v.Tasks {
-		switch t.Stage {
-		case task.Done:
+		if t.Stage == task.Done {
 			fmt.Fprintf(&b, "- `%s`: merged as #%d\n", t.Label, t.PR)
-		default:
-			fmt.Fprintf(&b, "- `%s`: %s. %s\n", t.Label, t.Stage, strings.ReplaceAll(Block(t.Detail, 1500), "\n", "\n  "))
+			continue
 		}
+		fmt.Fprintf(&b, "- `%s`: %s. %s\n", t.Label, t.Stage, strings.ReplaceAll(Block(t.Detail, 1500), "\n", "\n  "))
 	}
-	if failed+cancelled > 0 {
+	if ended[task.Done] < len(v.Tasks) {
 		b.WriteString("\n`/retry failed` or `/retry LABEL` tries again.\n")
 	}
 	return b.String()

@@ -270,18 +270,15 @@ func ranPublish(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	if r.Kind != work.Publish || r.Generation != t.Generation {
 		return nil, ErrIgnored
 	}
-	switch r.Outcome {
-	case work.Pushed:
+	if r.Outcome == work.Pushed {
 		t.Pushed, t.Pushes = r.Head, 0
 		return []Effect{{Kind: Open}}, nil
-	case work.Rejected, work.Gone:
-		return end(t, Failed, "the push was refused: "+r.Reason), nil
-	default:
-		if t.Pushes++; t.Pushes >= maxPushes {
-			return end(t, Failed, "the push did not succeed: "+r.Reason), nil
-		}
-		return []Effect{{Kind: Push, After: time.Duration(t.Pushes*t.Pushes) * 5 * time.Second}}, nil
 	}
+	t.Pushes++
+	if r.Outcome == work.Rejected || r.Outcome == work.Gone || t.Pushes >= maxPushes {
+		return end(t, Failed, "the push did not succeed: "+r.Reason), nil
+	}
+	return []Effect{{Kind: Push, After: time.Duration(t.Pushes*t.Pushes) * 5 * time.Second}}, nil
 }
 
 func opened(t *Task, s Signal, _ time.Time) ([]Effect, error) {
@@ -385,9 +382,11 @@ func instructed(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 			t.Waiting, t.Detail = NotWaiting, ""
 		}
 		return []Effect{{Kind: Pump}}, nil
-	default:
+	case CI, Review, Merge:
 		return requeue(t, text), nil
+	case Cleanup, Done, Failed, Cancelled:
 	}
+	return nil, ErrIgnored
 }
 
 func stopped(t *Task, s Signal, _ time.Time) ([]Effect, error) {

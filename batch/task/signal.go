@@ -10,16 +10,16 @@ import (
 // Signal is something that happened to a task. The name is what the audit trail and the table call it.
 type Signal interface{ Name() string }
 
-// Leased: a host took the task's run.
+// Leased says that a host took the task's run.
 type Leased struct{ Host string }
 
-// Lapsed: the host that held the lease is gone, or gave it back.
+// Lapsed says that the host that held the lease is gone, or gave it back.
 type Lapsed struct {
 	Generation int
 	Why        string
 }
 
-// Reported: a host says what came of a piece of work. Stray are the changed paths outside the owned ones.
+// Reported says that a host says what came of a piece of work. Stray are the changed paths outside the owned ones.
 type Reported struct {
 	Report work.Report
 	Stray  []string
@@ -31,13 +31,13 @@ type Limits struct {
 	Rounds int // runs caused by red checks, reviews and conflicts before a person is asked
 }
 
-// Opened: the pull request exists.
+// Opened says that the pull request exists.
 type Opened struct {
 	PR   int
 	Head string
 }
 
-// Judged: the gate looked at the pull request. Feedback is what the session should be told when the verdict
+// Judged says that the gate looked at the pull request. Feedback is what the session should be told when the verdict
 // asks for a fix; Key names that feedback, so that it is given once.
 type Judged struct {
 	Verdict gate.Verdict
@@ -53,50 +53,50 @@ type Judged struct {
 	Limits   Limits
 }
 
-// Merged: the squash commit is on the base branch.
+// Merged says that the squash commit is on the base branch.
 type Merged struct{ SHA string }
 
-// Unmerged: GitHub did not merge. Moved: the facts changed, look again; else a rule refused it.
+// Unmerged says that GitHub did not merge. Moved: the facts changed, look again; else a rule refused it.
 type Unmerged struct {
 	Moved bool
 	Why   string
 }
 
-// Unblocked: what the task waited for is there; BaseSHA is the base commit to start from, if it changed.
+// Unblocked says that what the task waited for is there; BaseSHA is the base commit to start from, if it changed.
 type Unblocked struct{ BaseSHA string }
 
-// Skipped: a task it depends on failed or was cancelled.
+// Skipped says that a task it depends on failed or was cancelled.
 type Skipped struct{ Why string }
 
-// Answered: an authorised person answered the session's question.
+// Answered says that an authorised person answered the session's question.
 type Answered struct{ Text, By string }
 
-// Instructed: an authorised person gave the session further instructions.
+// Instructed says that an authorised person gave the session further instructions.
 type Instructed struct{ Text, By string }
 
-// Funded: the limit was raised, or the time to wait is over.
+// Funded says that the limit was raised, or the time to wait is over.
 type Funded struct{}
 
-// Overspent: the batch has no money left for another run.
+// Overspent says that the batch has no money left for another run.
 type Overspent struct{ Why string }
 
-// Held: a person holds this task's merge, or lets it go again.
+// Held says that a person holds this task's merge, or lets it go again.
 type Held struct{ On bool }
 
-// Stopped: a person or an event ended the task.
+// Stopped says that a person or an event ended the task.
 type Stopped struct{ Why string }
 
-// Retried: a person wants the task done again.
+// Retried says that a person wants the task done again.
 type Retried struct {
 	Session string // UUID of the new conversation
 	BaseSHA string
 	Text    string // new words, optional
 }
 
-// FailedNow: the server cannot go on with the task.
+// FailedNow says that the server cannot go on with the task.
 type FailedNow struct{ Why string }
 
-// Cleaned: nothing is left of the task on hosts and on GitHub.
+// Cleaned says that nothing is left of the task on hosts and on GitHub.
 type Cleaned struct{}
 
 // Name is the word for the signal.

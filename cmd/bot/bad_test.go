@@ -225,7 +225,7 @@ func TestStrangeRepositories(t *testing.T) {
 // page reads the bot's own web page.
 func (w *world) page(path string) string {
 	w.t.Helper()
-	resp, err := http.Get("http://" + w.addr + path) //nolint:noctx // on loopback
+	resp, err := http.Get("http://" + w.addr + path)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // version is set by release builds with -ldflags "-X main.version=v1.2.3".
-var version = "" //nolint:gochecknoglobals // the linker can set nothing else
+var version = ""
 
 func versionVerb(_ context.Context, _ []string, stdout, _ io.Writer) error {
 	_, err := fmt.Fprintf(stdout, "bot %s %s %s/%s\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)

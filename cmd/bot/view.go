@@ -74,12 +74,10 @@ func (v view) row(b batch.Batch, tasks []task.Task) handlers.BatchRow {
 			continue
 		}
 		r.Total++
-		switch t.Stage {
-		case task.Done:
+		if t.Stage == task.Done {
 			r.Done++
-		case task.Failed, task.Cancelled:
+		} else if t.Stage.Final() {
 			r.Failed++
-		default:
 		}
 	}
 	return r

@@ -150,7 +150,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.cmd = exec.Command(self, "serve") //nolint:noctx // ended by kill or end
+	w.cmd = exec.Command(self, "serve")
 	w.cmd.Env, w.cmd.Dir = w.env, w.dir
 	out, err := w.cmd.StderrPipe()
 	if err != nil {
@@ -167,7 +167,7 @@ func (w *world) start() {
 		_ = w.cmd.Wait() // killed more often than not
 	}()
 	w.eventually("the bot is ready", func() bool {
-		resp, err := http.Get("http://" + w.addr + "/readyz") //nolint:noctx // on loopback
+		resp, err := http.Get("http://" + w.addr + "/readyz")
 		if err != nil {
 			return false
 		}
