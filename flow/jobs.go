@@ -87,7 +87,7 @@ func (settleArgs) Kind() string { return "settle" }
 const (
 	jobTimeout = time.Minute
 	workers    = 20
-	pollPause  = 250 * time.Millisecond // new jobs wake the workers at once; those that slept a moment are found by polling
+	pollPause  = time.Second // new jobs wake the workers at once; those that slept a moment are found by polling
 )
 
 func (f *Flow) jobConfig() *river.Config {

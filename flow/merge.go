@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,13 +18,10 @@ import (
 	"dozens/store"
 )
 
-const (
-	mergeTime = 2 * time.Minute // longest hold of a base branch by one merge
-	mergeTurn = 200 * time.Millisecond
-)
+const mergeTime = 2 * time.Minute // longest hold of a base branch by one merge, whose job ends before that
 
 // merge merges one pull request: one at a time per base branch, facts read again, head pinned, never a second
-// request before a look at what the first one did.
+// request before a look at what the first one did. Whoever gives the branch back calls the next in line.
 func (f *Flow) merge(ctx context.Context, job *river.Job[mergeArgs]) (err error) {
 	t, b, err := f.load(ctx, job.Args.Task)
 	if err != nil || t.Stage != task.Merge {
@@ -35,9 +33,12 @@ func (f *Flow) merge(ctx context.Context, job *river.Job[mergeArgs]) (err error)
 		return err
 	}
 	if !held {
-		return river.JobSnooze(mergeTurn)
+		return nil
 	}
-	defer func() { err = errors.Join(err, f.store.Unlock(context.WithoutCancel(ctx), name, holder)) }()
+	defer func() {
+		last := context.WithoutCancel(ctx)
+		err = errors.Join(err, f.store.Unlock(last, name, holder), f.callNext(last, t))
+	}()
 	if done, err := f.mergedBefore(ctx, t); err != nil || done {
 		return err
 	}
@@ -56,6 +57,23 @@ func (f *Flow) merge(ctx context.Context, job *river.Job[mergeArgs]) (err error)
 		return f.lookAgain(ctx, t, s, 0)
 	}
 	return f.mergeNow(ctx, t, b, s)
+}
+
+// callNext enqueues the merge of the task that has been approved for the longest time among those that wait for
+// the same base branch.
+func (f *Flow) callNext(ctx context.Context, before task.Task) error {
+	live, err := f.store.Live(ctx)
+	if err != nil {
+		return err
+	}
+	waiting := slices.DeleteFunc(live, func(t task.Task) bool {
+		return t.Stage != task.Merge || t.ID == before.ID || t.Repo.ID != before.Repo.ID || t.Base != before.Base
+	})
+	if len(waiting) == 0 {
+		return nil
+	}
+	next := slices.MinFunc(waiting, func(a, b task.Task) int { return a.ApprovedAt.Compare(b.ApprovedAt) })
+	return f.store.Tx(ctx, func(tx *store.Tx) error { return tx.Enqueue(ctx, mergeArgs{Task: next.ID}, noTime) })
 }
 
 // mergeNow sends the one request and signals what came of it.

@@ -12,7 +12,7 @@ import (
 // Jobs makes the River client that works off the jobs of this database; arrived names the job that works off
 // a lane of deliveries. To be called once, before the first transaction. The caller starts and stops it.
 func (s *Store) Jobs(cfg *river.Config, arrived func(lane string) river.JobArgs) (*river.Client[*sql.Tx], error) {
-	client, err := river.NewClient(riversqlite.New(s.db), cfg)
+	client, err := river.NewClient(wokenDriver{Driver: riversqlite.New(s.db), wake: s.wake}, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open job queue: %w", err)
 	}

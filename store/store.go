@@ -39,6 +39,7 @@ type Store struct {
 	read  *sql.DB
 	jobs  *river.Client[*sql.Tx]
 	inbox *inbox
+	wake  chan struct{} // see wake.go
 	log   zerolog.Logger
 	now   func() time.Time
 }
@@ -62,7 +63,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, log: o.Log, now: o.Now}
+	s := &Store{db: db, log: o.Log, now: o.Now, wake: make(chan struct{}, 1)}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
