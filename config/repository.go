@@ -13,7 +13,7 @@ type Repository struct {
 	Commands Commands `yaml:"commands"`
 	// Branches that pull requests may go to, as globs such as release/*. Empty: only the default branch.
 	Base []string `yaml:"base"`
-	// Shell command that makes a fresh checkout ready for work, such as npm ci.
+	// Shell command that makes a fresh checkout ready for work, such as npm ci. Read and checked, not used yet.
 	Setup string `yaml:"setup"`
 	// Shell command that tests a change, such as make test. The agent is told to run it before it ends.
 	Verify string `yaml:"verify"`
@@ -71,7 +71,7 @@ func (p Permission) Rank() int {
 type Paths struct {
 	// Paths that no agent may change; a result that touches one is not published.
 	Protected []string `yaml:"protected"`
-	// Paths that several tasks need, such as a changelog; no task owns them.
+	// Paths that several tasks need, such as a changelog; no task owns them. Read and checked, not used yet.
 	Shared []string `yaml:"shared"`
 }
 
@@ -79,7 +79,7 @@ type Paths struct {
 type Limits struct {
 	// Tasks of a batch that run at the same time, 1 to 100.
 	Parallel int `yaml:"parallel"`
-	// Pull requests of Dozens that may be open at the same time, 1 to 100. More work waits unpublished.
+	// Pull requests of Dozens that may be open at the same time, 1 to 100. Read and checked, not held yet.
 	OpenPullRequests int `yaml:"open_pull_requests"`
 	// Units of a plan, 1 to 100.
 	Units int `yaml:"units"`

@@ -21,10 +21,11 @@ import (
 // planned takes over an accepted plan: saved with the batch's new stage, shown by the job that follows, and
 // started at once when the command or the settings allow it.
 func (f *Flow) planned(ctx context.Context, tx *store.Tx, t task.Task, r work.Report) error {
-	p, err := planOf(r.Output)
-	if err != nil {
+	var out work.PlanOutput
+	if err := json.Unmarshal(r.Output, &out); err != nil {
 		return fmt.Errorf("plan of batch %s: %w", t.Batch, err) // the host has checked it
 	}
+	p := plan.From(out)
 	b, err := tx.Batch(ctx, t.Batch)
 	if err != nil {
 		return err
@@ -47,19 +48,6 @@ func (f *Flow) planned(ctx context.Context, tx *store.Tx, t task.Task, r work.Re
 		return err
 	}
 	return tx.Note(ctx, store.Event{Batch: b.ID, Signal: "planned", From: string(batch.Plan), To: string(b.Stage)})
-}
-
-func planOf(output json.RawMessage) (plan.Plan, error) {
-	var out work.PlanOutput
-	if err := json.Unmarshal(output, &out); err != nil {
-		return plan.Plan{}, err
-	}
-	p := plan.Plan{Notes: out.Notes}
-	for _, u := range out.Units {
-		p.Units = append(p.Units, plan.Unit{Label: u.Label, Title: u.Title, Brief: u.Brief, Owned: u.OwnedPaths,
-			New: u.NewPaths, DependsOn: u.DependsOn, Size: u.Size})
-	}
-	return p, nil
 }
 
 // showPlan writes the comment with the plan.

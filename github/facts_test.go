@@ -20,6 +20,7 @@ type subject struct {
 	runs     []obj
 	total    int // of check runs; 0: as many as there are
 	suites   []obj
+	noSuites bool // the test serves them itself
 	statuses []obj
 	reviews  []obj
 	commits  []obj
@@ -39,9 +40,11 @@ func (s *subject) serve(w *world) {
 	w.on("GET /repos/acme/shop/commits/{sha}/check-runs", w.paged(s.runs, func(page []obj) any {
 		return obj{"total_count": s.total, "check_runs": page}
 	}))
-	w.on("GET /repos/acme/shop/commits/{sha}/check-suites", w.paged(s.suites, func(page []obj) any {
-		return obj{"total_count": len(s.suites), "check_suites": page}
-	}))
+	if !s.noSuites {
+		w.on("GET /repos/acme/shop/commits/{sha}/check-suites", w.paged(s.suites, func(page []obj) any {
+			return obj{"total_count": len(s.suites), "check_suites": page}
+		}))
+	}
 	w.on("GET /repos/acme/shop/commits/{sha}/status", func(rw http.ResponseWriter, r *http.Request) {
 		w.paged(s.statuses, func(page []obj) any {
 			return obj{"sha": r.PathValue("sha"), "total_count": len(s.statuses), "statuses": page}
@@ -212,8 +215,44 @@ func TestEmptySuites(t *testing.T) {
 		t.Fatalf("got %+v, want the run and one held suite", f.Checks)
 	}
 	held := f.Checks[1]
-	if held.ID != 6 || held.Name != actionsApp || held.Status != "queued" || held.Conclusion != "action_required" {
+	if held.ID != 6 || held.Name != actionsApp || held.Status != "completed" || held.Conclusion != "action_required" {
 		t.Errorf("held suite: got %+v", held)
+	}
+}
+
+func TestServerWithoutSuites(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		suites http.HandlerFunc
+		want   string // the beginning of what was not read
+	}{
+		{"knows no suites", gives(404, obj{"message": "Not Found"}), ""},
+		{"a proxy's own page", gives(404, "<h1>not here</h1>"), ""},
+		{"may not see them", gives(403, obj{"message": "Resource not accessible by integration"}), "check suites:"},
+		{"gone half way", func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("page") == "2" {
+				give(rw, 404, "{}")
+				return
+			}
+			rw.Header().Set("Link", fmt.Sprintf(`<http://%s%s?page=2>; rel="next"`, r.Host, r.URL.Path))
+			give(rw, 200, obj{"total_count": 2, "check_suites": []obj{{"id": 1}}})
+		}, "check suites:"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.on("GET /repos/acme/shop/commits/{sha}/check-suites", c.suites)
+			s := &subject{pulls: []obj{factPull(sha1)}, runs: []obj{run(1, 15, "t", "completed", "success")}, noSuites: true}
+			s.serve(w)
+			f, err := w.repo.Facts(t.Context(), 7)
+			if err != nil || len(f.Checks) != 1 || f.Checks[0].Name != "t" {
+				t.Fatalf("got %+v, %v; want the check run", f.Checks, err)
+			}
+			if c.want == "" && len(f.Unread) > 0 || c.want != "" && (len(f.Unread) != 1 || !strings.HasPrefix(f.Unread[0], c.want)) {
+				t.Errorf("unread: got %q, want %q", f.Unread, c.want)
+			}
+		})
 	}
 }
 

@@ -89,16 +89,16 @@ func checkMerge(t *testing.T, sha string, err, want error) {
 		}
 		return
 	}
-	if _, isLimit := want.(*LimitError); isLimit {
-		var got *LimitError
-		if !errors.As(err, &got) || errors.Is(err, ErrUncertain) {
+	var limit *LimitError
+	if errors.As(want, &limit) {
+		if !errors.As(err, &limit) || errors.Is(err, ErrUncertain) {
 			t.Errorf("got %v, want only a limit", err)
 		}
 		return
 	}
 	for _, kind := range []error{ErrHeadMoved, ErrBusy, ErrQueue, ErrRefused, ErrUncertain, ErrNotFound, ErrForbidden} {
-		if got := errors.Is(err, kind); got != (kind == want) {
-			t.Errorf("%v: is %q: got %v, want %v", err, kind, got, kind == want)
+		if got, want := errors.Is(err, kind), errors.Is(want, kind); got != want {
+			t.Errorf("%v: is %q: got %v, want %v", err, kind, got, want)
 		}
 	}
 }

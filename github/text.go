@@ -107,16 +107,22 @@ func validKey(s string) bool { return keyForm.MatchString(s) && !strings.Contain
 
 // validBranch follows git check-ref-format for a branch name.
 func validBranch(s string) bool {
-	if s == "" || len(s) > 250 || strings.HasPrefix(s, "-") || strings.HasSuffix(s, ".") || s == "@" || strings.HasPrefix(s, "refs/") {
+	if len(s) > 250 || s == "@" || !utf8.ValidString(s) ||
+		strings.HasPrefix(s, "-") || strings.HasPrefix(s, "refs/") || strings.HasSuffix(s, ".") {
 		return false
 	}
-	if strings.Contains(s, "..") || strings.Contains(s, "@{") || !utf8.ValidString(s) {
-		return false
-	}
-	for _, part := range strings.Split(s, "/") {
-		if part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock") {
+	for part := range strings.SplitSeq(s, "/") {
+		if !validRefPart(part) {
 			return false
 		}
+	}
+	return true
+}
+
+// validRefPart is for what stands between two slashes of a ref's name.
+func validRefPart(s string) bool {
+	if s == "" || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".lock") || strings.Contains(s, "..") || strings.Contains(s, "@{") {
+		return false
 	}
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r == 0x7f || strings.ContainsRune(`~^:?*[\`, r)

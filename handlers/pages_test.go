@@ -114,16 +114,7 @@ func get(t *testing.T, url string, header ...string) (*http.Response, string) {
 			r.Host = header[i+1]
 		}
 	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp, string(b)
+	return send(t, r)
 }
 
 func filled() *world {

@@ -93,6 +93,13 @@ func request(t *testing.T, url, event, id, body string) *http.Request {
 
 func do(t *testing.T, r *http.Request) (status int, body string) {
 	t.Helper()
+	resp, body := send(t, r)
+	return resp.StatusCode, body
+}
+
+// send returns an answer whose body has been read.
+func send(t *testing.T, r *http.Request) (*http.Response, string) {
+	t.Helper()
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +109,7 @@ func do(t *testing.T, r *http.Request) (status int, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(b)
+	return resp, string(b)
 }
 
 const issue = `{"action":"labeled","installation":{"id":7},"repository":{"id":42},"issue":{"number":3}}`

@@ -23,23 +23,12 @@ func (a act) checkPlan(r *work.Report, tree worktree.Tree) {
 		a.failed(r, "the files that the plan speaks of could not be listed", err)
 		return
 	}
-	for _, p := range plan.Check(planOf(out), files, a.order.Units) {
+	for _, p := range plan.Check(plan.From(out), files, a.order.Units) {
 		r.Problems = append(r.Problems, p.String())
 	}
 	if len(r.Problems) > 0 {
 		a.lines.say("the plan has %d problems; the first: %s", len(r.Problems), r.Problems[0])
 	}
-}
-
-func planOf(out work.PlanOutput) plan.Plan {
-	p := plan.Plan{Notes: out.Notes}
-	for _, u := range out.Units {
-		p.Units = append(p.Units, plan.Unit{
-			Label: u.Label, Title: u.Title, Brief: u.Brief, Owned: u.OwnedPaths,
-			New: u.NewPaths, DependsOn: u.DependsOn, Size: u.Size,
-		})
-	}
-	return p
 }
 
 // filesOf lists the files of a worktree in which nothing has changed, so that they are those of its commit.

@@ -106,6 +106,7 @@ func TestDecide(t *testing.T) {
 		{"stale", checks(ended("b", "stale")), Fix, Red, true, "checks"},
 		{"startup failure", checks(ended("b", "startup_failure")), Fix, Red, true, "checks"},
 		{"action required", checks(ended("a", "success"), ended("b", "action_required")), Ask, Pending, true, "checks"},
+		{"only held back for a person", checks(ended("a", "action_required")), Ask, Pending, true, "checks"},
 		{"unknown result", checks(ended("a", "success"), ended("b", "mystery")), Ask, Pending, true, "checks"},
 		{"red while others run", checks(ended("a", "failure"), waiting), Wait, Red, true, "checks checks checks"},
 		{"red for long while others run", func(f *Facts, _ *Policy) {

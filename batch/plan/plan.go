@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"dozens/batch/work"
 )
 
 // DefaultLimit is how many units a plan may have where the settings say nothing.
@@ -34,6 +36,18 @@ type Unit struct {
 type Plan struct {
 	Units []Unit
 	Notes string // the planner's words for people
+}
+
+// From takes over a planner's output as it is; Check says what is wrong with it. The lists are shared with out.
+func From(out work.PlanOutput) Plan {
+	p := Plan{Notes: out.Notes}
+	for _, u := range out.Units {
+		p.Units = append(p.Units, Unit{
+			Label: u.Label, Title: u.Title, Brief: u.Brief, Owned: u.OwnedPaths,
+			New: u.NewPaths, DependsOn: u.DependsOn, Size: u.Size,
+		})
+	}
+	return p
 }
 
 // Problem is one reason why a plan is not accepted.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -8,12 +9,36 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"dozens/batch/work"
 )
 
 var files = []string{"README.md", "go.mod", "src/api/a.go", "src/api/b.go", "src/web/index.ts", "src/web/app/[id]/page.tsx", "docs/guide.md"}
 
 func unitOf(label string, owned ...string) Unit {
 	return Unit{Label: label, Title: "Change " + label, Brief: "Do it.", Owned: owned}
+}
+
+func TestFrom(t *testing.T) {
+	t.Parallel()
+	var out work.PlanOutput
+	if err := json.Unmarshal([]byte(`{"notes": "Two steps.", "units": [
+		{"label": "api", "title": "Move the API", "brief": "Do it.", "owned_paths": ["src/api", "docs/api.md"],
+			"new_paths": ["docs/api.md"], "depends_on": ["web"], "size": "small"},
+		{"label": "web", "title": "Move the pages", "brief": "Do that.", "owned_paths": ["src/web/**"]}]}`), &out); err != nil {
+		t.Fatal(err)
+	}
+	want := Plan{Notes: "Two steps.", Units: []Unit{
+		{Label: "api", Title: "Move the API", Brief: "Do it.", Owned: []string{"src/api", "docs/api.md"},
+			New: []string{"docs/api.md"}, DependsOn: []string{"web"}, Size: "small"},
+		{Label: "web", Title: "Move the pages", Brief: "Do that.", Owned: []string{"src/web/**"}},
+	}}
+	if diff := cmp.Diff(want, From(out)); diff != "" {
+		t.Errorf("plan (-want +got):\n%s", diff)
+	}
+	if got := From(work.PlanOutput{}); got.Units != nil || got.Notes != "" {
+		t.Errorf("empty output: got %+v, want an empty plan", got)
+	}
 }
 
 func TestCheckAccepts(t *testing.T) {

@@ -11,8 +11,8 @@ func appRoutes() []route {
 	return []route{
 		{method: "GET", pattern: "/app", need: "jwt", handle: getApp},
 		{method: "GET", pattern: "/app/installations", need: "jwt", handle: listInstallations},
-		{method: "GET", pattern: "/app/installations/{installation_id}", need: "jwt", handle: getInstallation},
-		{method: "POST", pattern: "/app/installations/{installation_id}/access_tokens", need: "jwt", handle: createToken},
+		{method: "GET", pattern: "/app/installations/{installation_id}", need: "jwt", handle: found((*call).installation, getInstallation)},
+		{method: "POST", pattern: "/app/installations/{installation_id}/access_tokens", need: "jwt", handle: found((*call).installation, createToken)},
 		{method: "PUT", pattern: "/app/installations/{installation_id}/suspended", need: "jwt", handle: suspend},
 		{method: "DELETE", pattern: "/app/installations/{installation_id}/suspended", need: "jwt", handle: unsuspend},
 		{method: "GET", pattern: "/app/hook/config", need: "jwt", handle: getHookConfig},
@@ -64,13 +64,7 @@ func (c *call) installation() (*installation, error) {
 	return nil, notFound()
 }
 
-func getInstallation(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.installation()
-	if err != nil {
-		return reply{}, err
-	}
+func getInstallation(c *call, i *installation) (reply, error) {
 	return ok(c.g.installJSON(i))
 }
 
@@ -118,18 +112,13 @@ func (g *GitHub) suspend(i *installation, by *account, on bool) {
 }
 
 // createToken mints an installation token, cut to what the body asks for.
-func createToken(c *call) (reply, error) {
+func createToken(c *call, i *installation) (reply, error) {
 	var in struct {
 		Repositories  []string          `json:"repositories"`
 		RepositoryIDs []int64           `json:"repository_ids"`
 		Permissions   map[string]string `json:"permissions"`
 	}
-	if err := c.read(&in); err != nil {
-		return reply{}, err
-	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.installation()
+	err := c.read(&in)
 	if err != nil {
 		return reply{}, err
 	}

@@ -137,12 +137,17 @@ func decodePart(part string, v any) bool {
 // sees says whether the asker may know that the repository exists. g.mu is held.
 func (g *GitHub) sees(by actor, r *repository) bool {
 	if by.install != nil {
-		return r.installed && g.installs[strings.ToLower(r.owner.login)] == by.install && (by.tok.repos == nil || by.tok.repos[r.id]) || !r.private
+		return g.covers(by, r) || !r.private
 	}
 	if by.jwt {
 		return r.installed || !r.private
 	}
 	return !r.private || rank(r.role(by.user)) >= rank("read")
+}
+
+// covers says whether an installation token is for the repository. g.mu is held.
+func (g *GitHub) covers(by actor, r *repository) bool {
+	return r.installed && g.installs[strings.ToLower(r.owner.login)] == by.install && (by.tok.repos == nil || by.tok.repos[r.id])
 }
 
 // allowed holds the asker to what a route needs in a repository. g.mu is held.
@@ -152,8 +157,7 @@ func (g *GitHub) allowed(by actor, r *repository, need string) error {
 		return nil
 	}
 	if by.install != nil {
-		inside := r.installed && g.installs[strings.ToLower(r.owner.login)] == by.install && (by.tok.repos == nil || by.tok.repos[r.id])
-		if g.permits(by.tok.perms, need) && (inside || !strings.Contains(need, ":write")) {
+		if g.permits(by.tok.perms, need) && (g.covers(by, r) || !strings.Contains(need, ":write")) {
 			return nil
 		}
 		return &apiError{status: http.StatusForbidden, message: "Resource not accessible by integration",

@@ -219,6 +219,34 @@ func (c *call) number(name string) (int64, error) {
 	return n, nil
 }
 
+// byID finds, in a list, what the path's parameter names.
+func byID[T any](c *call, param string, list []T, id func(T) int64) (T, error) {
+	var none T
+	n, err := c.number(param)
+	if err != nil {
+		return none, err
+	}
+	for _, one := range list {
+		if id(one) == n {
+			return one, nil
+		}
+	}
+	return none, notFound()
+}
+
+// found is a handler of what the path names: it is looked for first, and g.mu is held from then on.
+func found[T any](find func(*call) (T, error), do func(*call, T) (reply, error)) func(*call) (reply, error) {
+	return func(c *call) (reply, error) {
+		c.g.mu.Lock()
+		defer c.g.mu.Unlock()
+		one, err := find(c)
+		if err != nil {
+			return reply{}, err
+		}
+		return do(c, one)
+	}
+}
+
 func (c *call) query(name string) string { return c.r.URL.Query().Get(name) }
 
 func (c *call) queryInt(name string, otherwise int) int {

@@ -12,10 +12,10 @@ func checkRoutes() []route {
 	const repo = "/repos/{owner}/{repo}"
 	return []route{
 		{method: "POST", pattern: repo + "/check-runs", need: "checks:write", handle: postRun},
-		{method: "GET", pattern: repo + "/check-runs/{check_run_id}", need: "checks:read", handle: getRun},
-		{method: "PATCH", pattern: repo + "/check-runs/{check_run_id}", need: "checks:write", handle: patchRun},
-		{method: "GET", pattern: repo + "/check-suites/{check_suite_id}", need: "checks:read", handle: getSuite},
-		{method: "GET", pattern: repo + "/check-suites/{check_suite_id}/check-runs", need: "checks:read", handle: suiteRuns},
+		{method: "GET", pattern: repo + "/check-runs/{check_run_id}", need: "checks:read", handle: found((*call).checkRun, getRun)},
+		{method: "PATCH", pattern: repo + "/check-runs/{check_run_id}", need: "checks:write", handle: found((*call).checkRun, patchRun)},
+		{method: "GET", pattern: repo + "/check-suites/{check_suite_id}", need: "checks:read", handle: found((*call).suite, getSuite)},
+		{method: "GET", pattern: repo + "/check-suites/{check_suite_id}/check-runs", need: "checks:read", handle: found((*call).suite, suiteRuns)},
 		{method: "POST", pattern: repo + "/statuses/{sha}", need: "statuses:write", handle: postStatus},
 		{method: "GET", pattern: repo + "/actions/runs", need: "actions:read", handle: noRuns},
 		{method: "GET", pattern: repo + "/actions/runs/{run_id}", need: "actions:read", handle: nothing},
@@ -150,40 +150,19 @@ func (c *call) knownCommit(sha string) (*gitCommit, error) {
 
 // checkRun finds the one that the path names. g.mu is held.
 func (c *call) checkRun() (*checkRun, error) {
-	id, err := c.number("check_run_id")
-	if err != nil {
-		return nil, err
-	}
-	for _, run := range c.repo.runs {
-		if run.id == id {
-			return run, nil
-		}
-	}
-	return nil, notFound()
+	return byID(c, "check_run_id", c.repo.runs, func(run *checkRun) int64 { return run.id })
 }
 
-func getRun(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	run, err := c.checkRun()
-	if err != nil {
-		return reply{}, err
-	}
+func getRun(c *call, run *checkRun) (reply, error) {
 	return ok(c.g.runJSON(c.repo, run))
 }
 
-func patchRun(c *call) (reply, error) {
+func patchRun(c *call, run *checkRun) (reply, error) {
 	var in runInput
 	if err := c.read(&in); err != nil {
 		return reply{}, err
 	}
 	if err := in.check(); err != nil {
-		return reply{}, err
-	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	run, err := c.checkRun()
-	if err != nil {
 		return reply{}, err
 	}
 	if run.app != c.by.app {
@@ -255,35 +234,14 @@ func commitSuites(c *call) (reply, error) {
 
 // suite finds the one that the path names. g.mu is held.
 func (c *call) suite() (*suite, error) {
-	id, err := c.number("check_suite_id")
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range c.repo.suites {
-		if s.id == id {
-			return s, nil
-		}
-	}
-	return nil, notFound()
+	return byID(c, "check_suite_id", c.repo.suites, func(s *suite) int64 { return s.id })
 }
 
-func getSuite(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	s, err := c.suite()
-	if err != nil {
-		return reply{}, err
-	}
+func getSuite(c *call, s *suite) (reply, error) {
 	return ok(c.g.suiteJSON(c.repo, s))
 }
 
-func suiteRuns(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	s, err := c.suite()
-	if err != nil {
-		return reply{}, err
-	}
+func suiteRuns(c *call, s *suite) (reply, error) {
 	list := slices.DeleteFunc(slices.Clone(c.runsOf(s.sha)), func(run *checkRun) bool { return run.suite != s })
 	return c.showRuns(list)
 }

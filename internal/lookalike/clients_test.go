@@ -43,7 +43,7 @@ func install(t *testing.T, name string, commands ...[]string) string {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		missing(t, "no cache folder for %s: %v", name, err)
 	}
-	work := must(os.MkdirTemp(filepath.Dir(dir), name+"-"))(t)
+	work := must(os.MkdirTemp(filepath.Dir(dir), name+"-"))(t) //nolint:usetesting // it is renamed, so on the cache's file system
 	t.Cleanup(func() { _ = os.RemoveAll(work) })
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

@@ -143,6 +143,11 @@ func (g *GitHub) gitRepo(by actor, parts []string, push bool) (*repository, []st
 		}
 		return nil, nil, no(http.StatusForbidden, "Write access to repository not granted.")
 	}
+	return repo, hookEnv(by, repo), nil
+}
+
+// hookEnv tells preReceive what the asker may not change. g.mu is held.
+func hookEnv(by actor, repo *repository) []string {
 	var env []string
 	if by.install != nil && by.tok.perms["workflows"] != "write" {
 		env = append(env, "LOOKALIKE_NO_WORKFLOWS=1")
@@ -153,7 +158,7 @@ func (g *GitHub) gitRepo(by actor, parts []string, push bool) (*repository, []st
 			closed = append(closed, "refs/heads/"+branch)
 		}
 	}
-	return repo, append(env, "LOOKALIKE_PROTECTED="+strings.Join(closed, " ")), nil
+	return append(env, "LOOKALIKE_PROTECTED="+strings.Join(closed, " "))
 }
 
 // spool takes the body whole before anything is locked, so that a client that stalls holds up nobody, and so

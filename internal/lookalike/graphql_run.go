@@ -15,6 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"github.com/vektah/gqlparser/v2/validator"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
 // graphSchema is GitHub's schema, cut to what graphql_nodes.go resolves.
@@ -83,7 +84,7 @@ func (g *GitHub) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 // graph validates and runs one request.
 func (c *call) graph(query, name string, vars map[string]any) obj {
 	schema := c.g.schema.ast
-	doc, list := gqlparser.LoadQuery(schema, query)
+	doc, list := gqlparser.LoadQueryWithRules(schema, query, rules.NewDefaultRules())
 	if list != nil {
 		c.graphViolation(list.Error())
 		return obj{"errors": validationErrors(list)}
@@ -389,6 +390,7 @@ func describeType(def *ast.Definition) obj {
 		out["enumValues"] = values
 	case ast.Object, ast.Interface:
 		out["fields"] = fields
+	case ast.Scalar, ast.Union: // neither has fields or values
 	}
 	return out
 }

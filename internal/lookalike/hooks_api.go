@@ -176,16 +176,7 @@ func listDeliveries(c *call) (reply, error) {
 }
 
 func (c *call) delivery() (Delivery, error) {
-	id, err := c.number("delivery_id")
-	if err != nil {
-		return Delivery{}, err
-	}
-	for _, d := range c.g.Deliveries() {
-		if d.ID == id {
-			return d, nil
-		}
-	}
-	return Delivery{}, notFound()
+	return byID(c, "delivery_id", c.g.Deliveries(), func(d Delivery) int64 { return d.ID })
 }
 
 func getDelivery(c *call) (reply, error) {

@@ -18,10 +18,10 @@ func issueRoutes() []route {
 		{method: "DELETE", pattern: "/repos/{owner}/{repo}/issues/comments/{comment_id}", need: "issues:write|pull_requests:write@read", handle: dropComment},
 		{method: "GET", pattern: "/repos/{owner}/{repo}/issues", need: "issues:read|pull_requests:read", handle: listIssues},
 		{method: "POST", pattern: "/repos/{owner}/{repo}/issues", need: "issues:write@read", handle: postIssue},
-		{method: "GET", pattern: one, need: "issues:read|pull_requests:read", handle: getIssue},
-		{method: "PATCH", pattern: one, need: "issues:write|pull_requests:write@read", handle: patchIssue},
-		{method: "GET", pattern: one + "/comments", need: "issues:read|pull_requests:read", handle: listComments},
-		{method: "POST", pattern: one + "/comments", need: "issues:write|pull_requests:write@read", handle: postComment},
+		{method: "GET", pattern: one, need: "issues:read|pull_requests:read", handle: found((*call).issue, getIssue)},
+		{method: "PATCH", pattern: one, need: "issues:write|pull_requests:write@read", handle: found((*call).issue, patchIssue)},
+		{method: "GET", pattern: one + "/comments", need: "issues:read|pull_requests:read", handle: found((*call).issue, listComments)},
+		{method: "POST", pattern: one + "/comments", need: "issues:write|pull_requests:write@read", handle: found((*call).issue, postComment)},
 		{method: "POST", pattern: one + "/assignees", need: "issues:write|pull_requests:write", handle: addAssignees},
 		{method: "DELETE", pattern: one + "/assignees", need: "issues:write|pull_requests:write", handle: dropAssignees},
 	}
@@ -102,13 +102,7 @@ func (i *issue) hasLabels(names []string) bool {
 	return true
 }
 
-func getIssue(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.issue()
-	if err != nil {
-		return reply{}, err
-	}
+func getIssue(c *call, i *issue) (reply, error) {
 	return ok(c.g.issueJSON(c.repo, i))
 }
 
@@ -171,7 +165,7 @@ func (g *GitHub) announceIssue(by actor, r *repository, i *issue, labels []strin
 	}
 }
 
-func patchIssue(c *call) (reply, error) {
+func patchIssue(c *call, i *issue) (reply, error) {
 	var in struct {
 		Title       *string  `json:"title"`
 		Body        *string  `json:"body"`
@@ -183,17 +177,8 @@ func patchIssue(c *call) (reply, error) {
 	if err := c.read(&in); err != nil {
 		return reply{}, err
 	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.issue()
-	if err != nil {
+	if err := c.mayPatch(i, in.State); err != nil {
 		return reply{}, err
-	}
-	if c.by.user != i.user && c.by.install == nil && rank(c.repo.role(c.by.user)) < rank("triage") {
-		return reply{}, no(http.StatusForbidden, "Must have admin rights to Repository.")
-	}
-	if in.State != "" && in.State != "open" && in.State != "closed" {
-		return reply{}, invalid("Issue", "invalid", "state", "")
 	}
 	if in.Body != nil && len(*in.Body) > maxCommentBytes {
 		in.Body = nil // GitHub answers 200 and keeps the old text
@@ -214,6 +199,17 @@ func patchIssue(c *call) (reply, error) {
 		c.g.reopenIssue(c.by, c.repo, i)
 	}
 	return ok(c.g.issueJSON(c.repo, i))
+}
+
+// mayPatch holds the asker to what an issue's author and the repository's people may change. g.mu is held.
+func (c *call) mayPatch(i *issue, state string) error {
+	if c.by.user != i.user && c.by.install == nil && rank(c.repo.role(c.by.user)) < rank("triage") {
+		return no(http.StatusForbidden, "Must have admin rights to Repository.")
+	}
+	if state != "" && state != "open" && state != "closed" {
+		return invalid("Issue", "invalid", "state", "")
+	}
+	return nil
 }
 
 // editIssue changes title and body where given. g.mu is held.
@@ -240,13 +236,7 @@ func (g *GitHub) editIssue(by actor, r *repository, i *issue, title, body *strin
 	return nil
 }
 
-func listComments(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.issue()
-	if err != nil {
-		return reply{}, err
-	}
+func listComments(c *call, i *issue) (reply, error) {
 	since, _ := time.Parse(time.RFC3339, c.query("since"))
 	out := []any{}
 	for _, one := range i.comments {
@@ -302,17 +292,11 @@ func getComment(c *call) (reply, error) {
 	return ok(c.g.commentJSON(c.repo, i, one))
 }
 
-func postComment(c *call) (reply, error) {
+func postComment(c *call, i *issue) (reply, error) {
 	var in struct {
 		Body string `json:"body"`
 	}
 	if err := c.read(&in); err != nil {
-		return reply{}, err
-	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.issue()
-	if err != nil {
 		return reply{}, err
 	}
 	one, err := c.g.addComment(c.by, c.repo, i, in.Body)

@@ -14,11 +14,11 @@ func labelRoutes() []route {
 		{method: "GET", pattern: "/repos/{owner}/{repo}/labels/{name}", need: "issues:read|pull_requests:read", handle: getLabel},
 		{method: "PATCH", pattern: "/repos/{owner}/{repo}/labels/{name}", need: "issues:write|pull_requests:write", handle: patchLabel},
 		{method: "DELETE", pattern: "/repos/{owner}/{repo}/labels/{name}", need: "issues:write|pull_requests:write", handle: dropLabel},
-		{method: "GET", pattern: issue, need: "issues:read|pull_requests:read", handle: issueLabels},
+		{method: "GET", pattern: issue, need: "issues:read|pull_requests:read", handle: found((*call).issue, issueLabels)},
 		{method: "POST", pattern: issue, need: "issues:write|pull_requests:write@triage", handle: addIssueLabels},
 		{method: "PUT", pattern: issue, need: "issues:write|pull_requests:write@triage", handle: setIssueLabels},
-		{method: "DELETE", pattern: issue, need: "issues:write|pull_requests:write@triage", handle: clearIssueLabels},
-		{method: "DELETE", pattern: issue + "/{name}", need: "issues:write|pull_requests:write@triage", handle: dropIssueLabel},
+		{method: "DELETE", pattern: issue, need: "issues:write|pull_requests:write@triage", handle: found((*call).issue, clearIssueLabels)},
+		{method: "DELETE", pattern: issue + "/{name}", need: "issues:write|pull_requests:write@triage", handle: found((*call).issue, dropIssueLabel)},
 	}
 }
 
@@ -203,13 +203,7 @@ func (c *call) readNames() (names, error) {
 	return in.Labels, err
 }
 
-func issueLabels(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.issue()
-	if err != nil {
-		return reply{}, err
-	}
+func issueLabels(c *call, i *issue) (reply, error) {
 	return ok(c.g.labelsJSON(c.repo, page(c, i.labels)))
 }
 
@@ -231,24 +225,12 @@ func (c *call) changeLabels(change func(actor, *repository, *issue, []string)) (
 	return ok(c.g.labelsJSON(c.repo, i.labels))
 }
 
-func clearIssueLabels(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.issue()
-	if err != nil {
-		return reply{}, err
-	}
+func clearIssueLabels(c *call, i *issue) (reply, error) {
 	c.g.setLabels(c.by, c.repo, i, nil)
 	return noContent()
 }
 
-func dropIssueLabel(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.issue()
-	if err != nil {
-		return reply{}, err
-	}
+func dropIssueLabel(c *call, i *issue) (reply, error) {
 	l, err := c.labelOf(i.label, "Label does not exist")
 	if err != nil {
 		return reply{}, err

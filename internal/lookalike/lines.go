@@ -16,7 +16,7 @@ type newLine struct {
 }
 
 // newLine makes a line comment that no list holds yet. g.mu is held.
-func (g *GitHub) newLine(by actor, i *issue, in newLine) (*lineComment, error) {
+func (g *GitHub) newLine(by actor, in newLine) (*lineComment, error) {
 	if err := checkBody("PullRequestReviewComment", in.Body); err != nil {
 		return nil, err
 	}
@@ -51,13 +51,7 @@ func (g *GitHub) lineJSON(r *repository, i *issue, l *lineComment) obj {
 	return out
 }
 
-func listLines(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
-	if err != nil {
-		return reply{}, err
-	}
+func listLines(c *call, i *issue) (reply, error) {
 	out := []any{}
 	for _, l := range page(c, i.pull.comments) {
 		out = append(out, c.g.lineJSON(c.repo, i, l))
@@ -87,7 +81,7 @@ func (g *GitHub) addLine(by actor, r *repository, i *issue, in newLine, replyTo 
 	if in.CommitID == "" {
 		return nil, invalid("PullRequestReviewComment", "missing_field", "commit_id", "")
 	}
-	l, err := g.newLine(by, i, in)
+	l, err := g.newLine(by, in)
 	if err != nil {
 		return nil, err
 	}
@@ -107,15 +101,9 @@ func (g *GitHub) addLine(by actor, r *repository, i *issue, in newLine, replyTo 
 	return l, nil
 }
 
-func postLine(c *call) (reply, error) {
+func postLine(c *call, i *issue) (reply, error) {
 	var in newLine
 	if err := c.read(&in); err != nil {
-		return reply{}, err
-	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
-	if err != nil {
 		return reply{}, err
 	}
 	to := i.line(in.InReplyTo)
@@ -138,24 +126,14 @@ func (i *issue) line(id int64) *lineComment {
 	return nil
 }
 
-func replyLine(c *call) (reply, error) {
+func replyLine(c *call, i *issue) (reply, error) {
 	var in newLine
 	if err := c.read(&in); err != nil {
 		return reply{}, err
 	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
+	to, err := byID(c, "comment_id", i.pull.comments, func(l *lineComment) int64 { return l.id })
 	if err != nil {
 		return reply{}, err
-	}
-	id, err := c.number("comment_id")
-	if err != nil {
-		return reply{}, err
-	}
-	to := i.line(id)
-	if to == nil {
-		return reply{}, notFound()
 	}
 	l, err := c.g.addLine(c.by, c.repo, i, in, to)
 	if err != nil {

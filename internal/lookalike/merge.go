@@ -59,7 +59,7 @@ func (g *GitHub) mergePull(ctx context.Context, by actor, r *repository, number 
 	if err != nil {
 		return "", err
 	}
-	if err := g.refuseMerge(ctx, by, r, i, try, ask.Method); err != nil {
+	if err := g.refuseMerge(ctx, by, r, i, try); err != nil {
 		return "", err
 	}
 	sha, err := g.writeMerge(ctx, by, r, i, try, ask)
@@ -101,7 +101,7 @@ func (g *GitHub) refuseEarly(r *repository, i *issue, base string, ask mergeAsk)
 }
 
 // refuseMerge holds it to conflicts, protection and the permission for workflow files. r.git is held.
-func (g *GitHub) refuseMerge(ctx context.Context, by actor, r *repository, i *issue, try mergeTry, method string) error {
+func (g *GitHub) refuseMerge(ctx context.Context, by actor, r *repository, i *issue, try mergeTry) error {
 	g.mu.Lock()
 	rule, missing := r.protections[i.pull.base], g.unmet(r, i)
 	g.mu.Unlock()
@@ -232,9 +232,7 @@ func updateBranch(c *call) (reply, error) {
 	}
 	c.repo.git.Lock()
 	defer c.repo.git.Unlock()
-	c.g.mu.Lock()
-	i, err := c.pull()
-	c.g.mu.Unlock()
+	i, err := c.loosePull()
 	if err != nil {
 		return reply{}, err
 	}

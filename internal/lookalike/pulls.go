@@ -17,7 +17,7 @@ func pullRoutes() []route {
 		{method: "PATCH", pattern: one, need: "pull_requests:write@read", handle: patchPull},
 		{method: "GET", pattern: one + "/files", need: "pull_requests:read", handle: pullFiles},
 		{method: "GET", pattern: one + "/commits", need: "pull_requests:read", handle: pullCommits},
-		{method: "GET", pattern: one + "/merge", need: "pull_requests:read", handle: isMerged},
+		{method: "GET", pattern: one + "/merge", need: "pull_requests:read", handle: found((*call).pull, isMerged)},
 		{method: "PUT", pattern: one + "/merge", need: "contents:write", handle: putMerge},
 		{method: "PUT", pattern: one + "/update-branch", need: "pull_requests:write", handle: updateBranch},
 	}
@@ -39,6 +39,22 @@ func (c *call) pull() (*issue, error) {
 		return nil, err
 	}
 	return c.repo.pull(int(n))
+}
+
+// loosePull is pull for what then asks git, which must not be while g.mu is held. It takes and releases g.mu.
+func (c *call) loosePull() (*issue, error) {
+	c.g.mu.Lock()
+	defer c.g.mu.Unlock()
+	return c.pull()
+}
+
+// compared are the commits that the path's pull request compares. It takes and releases g.mu.
+func (c *call) compared() (base, head string, err error) {
+	i, err := c.loosePull()
+	if err != nil {
+		return "", "", err
+	}
+	return c.g.ends(c.g.ctx, c.repo, i)
 }
 
 func listPulls(c *call) (reply, error) {
@@ -189,9 +205,7 @@ func (r *repository) changes(ctx context.Context, base, head string, patches boo
 }
 
 func getPull(c *call) (reply, error) {
-	c.g.mu.Lock()
-	i, err := c.pull()
-	c.g.mu.Unlock()
+	i, err := c.loosePull()
 	if err != nil {
 		return reply{}, err
 	}
@@ -241,13 +255,7 @@ func (g *GitHub) ends(ctx context.Context, r *repository, i *issue) (base, head 
 }
 
 func pullFiles(c *call) (reply, error) {
-	c.g.mu.Lock()
-	i, err := c.pull()
-	c.g.mu.Unlock()
-	if err != nil {
-		return reply{}, err
-	}
-	base, head, err := c.g.ends(c.g.ctx, c.repo, i)
+	base, head, err := c.compared()
 	if err != nil {
 		return reply{}, err
 	}
@@ -261,13 +269,7 @@ func pullFiles(c *call) (reply, error) {
 }
 
 func pullCommits(c *call) (reply, error) {
-	c.g.mu.Lock()
-	i, err := c.pull()
-	c.g.mu.Unlock()
-	if err != nil {
-		return reply{}, err
-	}
-	base, head, err := c.g.ends(c.g.ctx, c.repo, i)
+	base, head, err := c.compared()
 	if err != nil {
 		return reply{}, err
 	}
@@ -285,13 +287,7 @@ func pullCommits(c *call) (reply, error) {
 	return ok(out)
 }
 
-func isMerged(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
-	if err != nil {
-		return reply{}, err
-	}
+func isMerged(c *call, i *issue) (reply, error) {
 	if !i.pull.merged {
 		return reply{}, notFound()
 	}
@@ -310,9 +306,7 @@ func patchPull(c *call) (reply, error) {
 	}
 	c.repo.git.Lock()
 	defer c.repo.git.Unlock()
-	c.g.mu.Lock()
-	i, err := c.pull()
-	c.g.mu.Unlock()
+	i, err := c.loosePull()
 	if err != nil {
 		return reply{}, err
 	}

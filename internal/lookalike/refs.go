@@ -151,17 +151,8 @@ func (g *GitHub) follow(by actor, r *repository, m moved) map[string]string {
 		if i.pull == nil || !i.open {
 			continue
 		}
-		switch p := i.pull; {
-		case p.head == m.branch && m.new == zeroSHA:
-			p.headGone = true
-			g.closeIssue(by, r, i, "")
-		case p.head == m.branch:
+		if g.followPull(by, r, i, m) {
 			heads[pullRef(number)] = m.new
-			g.synchronize(by, r, i, m)
-		case p.base == m.branch && m.new == zeroSHA:
-			g.closeIssue(by, r, i, "")
-		case p.base == m.branch && m.merged[number] && m.old != zeroSHA:
-			g.markMerged(by, r, i, m.new, m.old)
 		}
 	}
 	if m.branch == r.branch {
@@ -170,6 +161,24 @@ func (g *GitHub) follow(by actor, r *repository, m moved) map[string]string {
 		}
 	}
 	return heads
+}
+
+// followPull does to an open pull request what a move of its head or base asks for, and says whether its head is
+// another commit now. g.mu is held.
+func (g *GitHub) followPull(by actor, r *repository, i *issue, m moved) (newHead bool) {
+	switch p := i.pull; {
+	case p.head == m.branch && m.new == zeroSHA:
+		p.headGone = true
+		g.closeIssue(by, r, i, "")
+	case p.head == m.branch:
+		g.synchronize(by, r, i, m)
+		return true
+	case p.base == m.branch && m.new == zeroSHA:
+		g.closeIssue(by, r, i, "")
+	case p.base == m.branch && m.merged[i.number] && m.old != zeroSHA:
+		g.markMerged(by, r, i, m.new, m.old)
+	}
+	return false
 }
 
 // synchronize lets a pull request follow its head branch. g.mu is held.

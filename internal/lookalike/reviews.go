@@ -9,17 +9,17 @@ import (
 func reviewRoutes() []route {
 	const one = "/repos/{owner}/{repo}/pulls/{pull_number}"
 	return []route{
-		{method: "GET", pattern: one + "/reviews", need: "pull_requests:read", handle: listReviews},
-		{method: "POST", pattern: one + "/reviews", need: "pull_requests:write@read", handle: postReview},
+		{method: "GET", pattern: one + "/reviews", need: "pull_requests:read", handle: found((*call).pull, listReviews)},
+		{method: "POST", pattern: one + "/reviews", need: "pull_requests:write@read", handle: found((*call).pull, postReview)},
 		{method: "GET", pattern: one + "/reviews/{review_id}", need: "pull_requests:read", handle: getReview},
 		{method: "GET", pattern: one + "/reviews/{review_id}/comments", need: "pull_requests:read", handle: reviewLines},
 		{method: "PUT", pattern: one + "/reviews/{review_id}/dismissals", need: "pull_requests:write", handle: dismissReview},
-		{method: "GET", pattern: one + "/requested_reviewers", need: "pull_requests:read", handle: requestedReviewers},
-		{method: "POST", pattern: one + "/requested_reviewers", need: "pull_requests:write", handle: requestReviewers},
-		{method: "DELETE", pattern: one + "/requested_reviewers", need: "pull_requests:write", handle: unrequestReviewers},
-		{method: "GET", pattern: one + "/comments", need: "pull_requests:read", handle: listLines},
-		{method: "POST", pattern: one + "/comments", need: "pull_requests:write@read", handle: postLine},
-		{method: "POST", pattern: one + "/comments/{comment_id}/replies", need: "pull_requests:write@read", handle: replyLine},
+		{method: "GET", pattern: one + "/requested_reviewers", need: "pull_requests:read", handle: found((*call).pull, requestedReviewers)},
+		{method: "POST", pattern: one + "/requested_reviewers", need: "pull_requests:write", handle: found((*call).pull, requestReviewers)},
+		{method: "DELETE", pattern: one + "/requested_reviewers", need: "pull_requests:write", handle: found((*call).pull, unrequestReviewers)},
+		{method: "GET", pattern: one + "/comments", need: "pull_requests:read", handle: found((*call).pull, listLines)},
+		{method: "POST", pattern: one + "/comments", need: "pull_requests:write@read", handle: found((*call).pull, postLine)},
+		{method: "POST", pattern: one + "/comments/{comment_id}/replies", need: "pull_requests:write@read", handle: found((*call).pull, replyLine)},
 		{method: "GET", pattern: "/repos/{owner}/{repo}/pulls/comments/{comment_id}", need: "pull_requests:read", handle: getLine},
 	}
 }
@@ -51,7 +51,7 @@ func (g *GitHub) submitReview(by actor, r *repository, i *issue, in newReview) (
 	v := &review{id: g.nextID(), user: by.user, app: by.app, state: state, body: in.Body, commit: in.CommitID, at: g.now()}
 	for _, line := range in.Comments {
 		line.CommitID = in.CommitID
-		l, err := g.newLine(by, i, line)
+		l, err := g.newLine(by, line)
 		if err != nil {
 			return nil, err
 		}
@@ -95,13 +95,7 @@ func (g *GitHub) reviewEvent(r *repository, i *issue, v *review) obj {
 	return out
 }
 
-func listReviews(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
-	if err != nil {
-		return reply{}, err
-	}
+func listReviews(c *call, i *issue) (reply, error) {
 	out := []any{}
 	for _, v := range page(c, i.pull.reviews) {
 		out = append(out, c.g.reviewJSON(c.repo, i, v))
@@ -109,15 +103,9 @@ func listReviews(c *call) (reply, error) {
 	return ok(out)
 }
 
-func postReview(c *call) (reply, error) {
+func postReview(c *call, i *issue) (reply, error) {
 	var in newReview
 	if err := c.read(&in); err != nil {
-		return reply{}, err
-	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
-	if err != nil {
 		return reply{}, err
 	}
 	v, err := c.g.submitReview(c.by, c.repo, i, in)
@@ -133,16 +121,8 @@ func (c *call) review() (*issue, *review, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	id, err := c.number("review_id")
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, v := range i.pull.reviews {
-		if v.id == id {
-			return i, v, nil
-		}
-	}
-	return nil, nil, notFound()
+	v, err := byID(c, "review_id", i.pull.reviews, func(v *review) int64 { return v.id })
+	return i, v, err
 }
 
 func getReview(c *call) (reply, error) {
@@ -175,13 +155,7 @@ func dismissReview(c *call) (reply, error) {
 	return ok(c.g.reviewJSON(c.repo, i, v))
 }
 
-func requestedReviewers(c *call) (reply, error) {
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
-	if err != nil {
-		return reply{}, err
-	}
+func requestedReviewers(c *call, i *issue) (reply, error) {
 	return ok(obj{"users": c.g.users(i.pull.requested), "teams": []any{}})
 }
 
@@ -190,15 +164,9 @@ type reviewers struct {
 	Teams     []string `json:"team_reviewers"`
 }
 
-func requestReviewers(c *call) (reply, error) {
+func requestReviewers(c *call, i *issue) (reply, error) {
 	var in reviewers
 	if err := c.read(&in); err != nil {
-		return reply{}, err
-	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
-	if err != nil {
 		return reply{}, err
 	}
 	var list []*account
@@ -228,15 +196,9 @@ func (c *call) notCollaborator() error {
 	return no(http.StatusUnprocessableEntity, "Reviews may only be requested from collaborators. One or more of the users or teams you specified is not a collaborator of the %s repository.", c.repo.full())
 }
 
-func unrequestReviewers(c *call) (reply, error) {
+func unrequestReviewers(c *call, i *issue) (reply, error) {
 	var in reviewers
 	if err := c.read(&in); err != nil {
-		return reply{}, err
-	}
-	c.g.mu.Lock()
-	defer c.g.mu.Unlock()
-	i, err := c.pull()
-	if err != nil {
 		return reply{}, err
 	}
 	for _, login := range in.Reviewers {

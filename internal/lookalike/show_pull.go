@@ -11,7 +11,6 @@ type pullStats struct {
 type mergeView struct {
 	mergeable *bool
 	state     string
-	testMerge string
 }
 
 func pullRef(number int) string { return fmt.Sprintf("refs/pull/%d/head", number) }

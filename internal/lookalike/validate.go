@@ -26,6 +26,8 @@ type spec struct {
 }
 
 // loadSpec reads the documents once per process: that takes a second, and they never change.
+//
+//nolint:gochecknoglobals // set once, by itself
 var loadSpec = sync.OnceValues(func() (*spec, error) {
 	api, err := openapi.API()
 	if err != nil {

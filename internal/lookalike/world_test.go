@@ -105,11 +105,6 @@ type answer struct {
 	body   any
 }
 
-func (a answer) obj() map[string]any {
-	o, _ := a.body.(map[string]any)
-	return o
-}
-
 func (a answer) list() []any {
 	l, _ := a.body.([]any)
 	return l

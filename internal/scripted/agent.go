@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // agent is one run.
@@ -160,7 +159,7 @@ func (a *agent) fail(subtype, words string) error {
 func (a *agent) refuse(status int, words string) error {
 	text := fmt.Sprintf("API Error: %d %s", status, words)
 	a.line(map[string]any{
-		"type": "assistant", "error": troubles[status], "session_id": a.options.session,
+		"type": "assistant", "error": trouble(status), "session_id": a.options.session,
 		"message": map[string]any{"role": "assistant", "model": "<synthetic>", "content": []any{map[string]any{"type": "text", "text": text}}},
 	})
 	err := a.end(map[string]any{
@@ -172,10 +171,19 @@ func (a *agent) refuse(status int, words string) error {
 	return exit{1}
 }
 
-// troubles are claude's words for what the API answered.
-var troubles = map[int]string{
-	401: "authentication_failed", 403: "authentication_failed", 404: "model_not_found",
-	429: "rate_limit", 500: "server_error", 529: "server_error",
+// trouble is claude's word for what the API answered, "" if it has none.
+func trouble(status int) string {
+	switch status {
+	case 401, 403:
+		return "authentication_failed"
+	case 404:
+		return "model_not_found"
+	case 429:
+		return "rate_limit"
+	case 500, 529:
+		return "server_error"
+	}
+	return ""
 }
 
 // end prints the result line. Costs are cumulative over the session's runs, as claude's are.
@@ -209,6 +217,6 @@ func (a *agent) lost() error {
 		"type": "result", "subtype": "error_during_execution", "is_error": true, "num_turns": 0,
 		"session_id": a.options.session, "total_cost_usd": 0, "errors": []string{words},
 	})
-	fmt.Fprintln(a.stderr, strings.TrimSpace(words))
+	_, _ = fmt.Fprintln(a.stderr, words) // nobody reads
 	return exit{1}
 }

@@ -22,11 +22,11 @@ const Version = "2.1.330"
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o, err := parse(args)
 	if err != nil {
-		fmt.Fprintln(stderr, "error:", err)
+		_, _ = fmt.Fprintln(stderr, "error:", err) // the exit code says it, too
 		return 1
 	}
 	if o.version {
-		fmt.Fprintln(stdout, Version, "(scripted)")
+		_, _ = fmt.Fprintln(stdout, Version, "(scripted)") // nobody reads
 		return 0
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
@@ -42,7 +42,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case ctx.Err() != nil:
 		return 143
 	case err != nil:
-		fmt.Fprintln(stderr, "Error:", err)
+		_, _ = fmt.Fprintln(stderr, "Error:", err) // the exit code says it, too
 		return 1
 	}
 	return 0

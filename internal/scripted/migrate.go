@@ -35,12 +35,14 @@ func (m Migration) String() string {
 	return "Replace every call of `" + m.Old + "(…)` by `" + m.New + "(…)`"
 }
 
-// languages are the endings of the files that the demo's work is about.
-var languages = []string{".js", ".mjs", ".ts", ".jsx", ".tsx"}
+// isSource knows the files that the demo's work is about by their endings.
+func isSource(file string) bool {
+	return slices.Contains([]string{".js", ".mjs", ".ts", ".jsx", ".tsx"}, path.Ext(file))
+}
 
 // Needed says whether a file is source code with calls to be replaced.
 func (m Migration) Needed(file, content string) bool {
-	return slices.Contains(languages, path.Ext(file)) && slices.ContainsFunc(strings.Split(content, "\n"), m.calls)
+	return isSource(file) && slices.ContainsFunc(strings.Split(content, "\n"), m.calls)
 }
 
 // Concerned says whether a file is part of the work, be it still to do or done already.

@@ -133,7 +133,7 @@ func (a *agent) shell(ctx context.Context, command string) (output string, err e
 
 // background leaves a process behind that no signal to our group reaches.
 func (a *agent) background(command string) error {
-	cmd := exec.Command("sh", "-c", command)
+	cmd := exec.Command("sh", "-c", command) //nolint:noctx // it is meant to outlive the run
 	cmd.Dir = a.dir
 	cmd.Stdout, cmd.Stderr = a.stdout, a.stderr // it holds our pipes, too
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

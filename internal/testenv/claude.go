@@ -19,6 +19,8 @@ import (
 const ClaudeVersion = "2.1.330"
 
 // findClaude looks once per test binary: without a network each look could take minutes.
+//
+//nolint:gochecknoglobals // set once, by itself
 var findClaude = sync.OnceValues(lookForClaude)
 
 // Claude is the path of the real claude program in ClaudeVersion: $DOZENS_TEST_CLAUDE, or the one in PATH, or the one

@@ -45,9 +45,9 @@ func playHost() {
 		err = json.NewDecoder(os.Stdin).Decode(&s)
 	}
 	if err == nil {
-		_, err = d.Run(context.Background(), s, func(l work.Line) { fmt.Println(l.Text, string(l.Data)) })
+		_, err = d.Run(context.Background(), s, func(l work.Line) { fmt.Fprintln(os.Stdout, l.Text, string(l.Data)) })
 	}
-	fmt.Println("ended:", err)
+	fmt.Fprintln(os.Stdout, "ended:", err)
 	os.Exit(0)
 }
 
@@ -85,7 +85,6 @@ type rig struct {
 	dir    string // the worktree
 	home   string
 	order  work.Order
-	run    int
 
 	mu      sync.Mutex
 	lines   []work.Line

@@ -51,7 +51,7 @@ func (e *ending) judge(o work.Order, schema *jsonschema.Schema) Result {
 	code := e.state.ExitCode()
 	switch {
 	case code == 0 && e.last != nil && !e.last.IsError:
-		return e.accept(o, schema)
+		return e.accept(schema)
 	case e.timeUp:
 		return Result{Outcome: work.Limit, Reason: fmt.Sprintf("the time limit of %s for one run is over", o.Limits.Time)}
 	case e.stopped:
@@ -66,7 +66,7 @@ func (e *ending) judge(o work.Order, schema *jsonschema.Schema) Result {
 }
 
 // accept takes the structured result of a run that ended well.
-func (e *ending) accept(o work.Order, schema *jsonschema.Schema) Result {
+func (e *ending) accept(schema *jsonschema.Schema) Result {
 	if schema == nil {
 		return Result{Outcome: work.Done}
 	}
@@ -133,6 +133,8 @@ func (e *ending) failure(o work.Order) Result {
 }
 
 // apiFailure tells apart what the model API's refusals ask for.
+//
+//nolint:gocyclo // a plain table of what the API says and what that means
 func (e *ending) apiFailure(o work.Order, said string) Result {
 	status, lower := e.last.APIStatus, strings.ToLower(said)
 	says := func(word string) bool { return strings.Contains(lower, word) }

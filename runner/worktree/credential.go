@@ -2,6 +2,7 @@ package worktree
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -20,7 +21,7 @@ const (
 
 // reach prepares a call to the server at cloneURL. A credential waits behind a socket in a folder of our own,
 // for the time of the call: it is never in an argument, an environment, a configuration or a file.
-func (t *Trees) reach(cloneURL string, c Credential) (*remote, func(), error) {
+func (t *Trees) reach(ctx context.Context, cloneURL string, c Credential) (*remote, func(), error) {
 	u, err := checkURL(cloneURL)
 	if err != nil {
 		return nil, nil, err
@@ -37,7 +38,7 @@ func (t *Trees) reach(cloneURL string, c Credential) (*remote, func(), error) {
 		return nil, nil, fmt.Errorf("offer credential: %w", err)
 	}
 	path := filepath.Join(dir, "s")
-	l, err := net.Listen("unix", path)
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
 		_ = os.RemoveAll(dir) // already failing
 		return nil, nil, fmt.Errorf("offer credential: %w", err)
@@ -106,7 +107,9 @@ func CredentialMain(args []string, stdin io.Reader, stdout io.Writer) int {
 	if args[1] != "get" {
 		return 0 // nothing is ever stored or erased
 	}
-	conn, err := net.DialTimeout("unix", args[0], credentialTime)
+	ctx, cancel := context.WithTimeout(context.Background(), credentialTime)
+	defer cancel()
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", args[0])
 	if err != nil {
 		return 1
 	}

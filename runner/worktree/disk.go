@@ -33,7 +33,7 @@ func (p *seat) room(ctx context.Context, commit string) error {
 	if err := syscall.Statfs(p.t.dir, &fs); err != nil {
 		return fmt.Errorf("measure free disk space: %w", err)
 	}
-	return enough(need, uint64(fs.Bavail)*uint64(fs.Bsize), uint64(fs.Ffree), fs.Files > 0)
+	return enough(need, fs.Bavail*uint64(fs.Bsize), fs.Ffree, fs.Files > 0)
 }
 
 // enough compares; file systems without a fixed number of inodes are not counted.

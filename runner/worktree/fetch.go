@@ -138,7 +138,7 @@ func (m *mirror) fly(ctx context.Context, f *flight, s Spec, c Credential) {
 
 // fetchRefs runs git fetch under the mirror's fetch lock, so that what a killed process left behind ends first.
 func (m *mirror) fetchRefs(ctx context.Context, s Spec, c Credential, what ...string) error {
-	r, done, err := m.t.reach(s.CloneURL, c)
+	r, done, err := m.t.reach(ctx, s.CloneURL, c)
 	if err != nil {
 		return err
 	}

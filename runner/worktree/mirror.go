@@ -247,11 +247,6 @@ func (m *mirror) setRef(ctx context.Context, ref, commit string) error {
 	return err
 }
 
-func (m *mirror) deleteRef(ctx context.Context, ref string) error {
-	_, err := m.git(ctx, call{args: []string{"update-ref", "--no-deref", "-d", ref}})
-	return err
-}
-
 func sha(out []byte) (string, error) {
 	s := strings.TrimSpace(string(out))
 	if !shaShape.MatchString(s) {

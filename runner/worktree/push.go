@@ -38,7 +38,7 @@ func (p *seat) push(ctx context.Context, head, expected string, c Credential) er
 	if has, err := p.mirror.has(ctx, head); err != nil || !has {
 		return errors.Join(err, fmt.Errorf("%w: commit %s is not on this host", ErrGone, head))
 	}
-	r, done, err := p.t.reach(p.spec.CloneURL, c)
+	r, done, err := p.t.reach(ctx, p.spec.CloneURL, c)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (t *Trees) RemoteHead(ctx context.Context, s Spec, c Credential) (string, e
 }
 
 func (p *seat) remoteHead(ctx context.Context, c Credential) (string, error) {
-	r, done, err := p.t.reach(p.spec.CloneURL, c)
+	r, done, err := p.t.reach(ctx, p.spec.CloneURL, c)
 	if err != nil {
 		return "", err
 	}

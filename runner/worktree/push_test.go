@@ -220,7 +220,7 @@ func TestRedirectGetsNothing(t *testing.T) {
 func TestCredentialForOnePlace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	r, done, err := w.trees.reach("https://github.com/o/r.git", cred())
+	r, done, err := w.trees.reach(t.Context(), "https://github.com/o/r.git", cred())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,12 +52,7 @@ func checkName(label, task string) error {
 
 // checkBranch is stricter than git: the branches are our own, so no exotic name is needed.
 func checkBranch(name string) error {
-	bad := !branchShape.MatchString(name) || strings.Contains(name, "..") || strings.Contains(name, "//") ||
-		strings.Contains(name, "@{") || strings.HasSuffix(name, "/") || strings.HasSuffix(name, ".")
-	for part := range strings.SplitSeq(name, "/") {
-		bad = bad || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
-	}
-	if bad || name == "HEAD" {
+	if !branchShape.MatchString(name) || !gitAllows(name) || name == "HEAD" {
 		return fmt.Errorf("%w: branch %q", ErrSpec, name)
 	}
 	return nil
@@ -65,19 +60,27 @@ func checkBranch(name string) error {
 
 // checkBaseBranch follows git's own rules, because people chose this name.
 func checkBaseBranch(name string) error {
-	bad := name == "" || name == "@" || len(name) > 250 || strings.HasPrefix(name, "-") || strings.ContainsAny(name, " ~^:?*[\\\x7f") ||
-		strings.Contains(name, "..") || strings.Contains(name, "//") || strings.Contains(name, "@{") ||
-		strings.HasPrefix(name, "/") || strings.HasSuffix(name, "/") || strings.HasSuffix(name, ".")
-	for _, r := range name {
-		bad = bad || r < ' '
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		bad = bad || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock")
-	}
-	if bad {
+	if len(name) > 250 || !gitAllows(name) {
 		return fmt.Errorf("%w: base branch %q", ErrSpec, name)
 	}
 	return nil
+}
+
+// gitAllows follows git check-ref-format for a branch name.
+func gitAllows(name string) bool {
+	if name == "@" || strings.HasPrefix(name, "-") || strings.HasSuffix(name, ".") ||
+		strings.Contains(name, "..") || strings.Contains(name, "@{") {
+		return false
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || strings.ContainsRune("~^:?*[\\\x7f", r) }) {
+		return false
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".lock") {
+			return false
+		}
+	}
+	return true
 }
 
 // checkURL accepts a clone URL as GitHub gives it. The errors do not repeat it, as it might hold a credential.

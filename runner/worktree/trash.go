@@ -22,11 +22,11 @@ type trash struct {
 	done sync.WaitGroup
 }
 
-func openTrash(dir string, log zerolog.Logger) (*trash, error) {
+func openTrash(dir string, log zerolog.Logger) *trash {
 	t := &trash{dir: dir, log: log, wake: make(chan struct{}, 1), quit: make(chan struct{})}
 	t.wake <- struct{}{}
 	t.done.Go(t.run)
-	return t, nil
+	return t
 }
 
 // take renames path into the trash. A path that is not there is no error.

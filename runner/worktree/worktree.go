@@ -125,10 +125,7 @@ func Open(dir string, log zerolog.Logger, options ...Option) (*Trees, error) {
 		t.helper = []string{self, "git-credential"}
 	}
 	t.life, t.end = context.WithCancel(context.Background())
-	if t.trash, err = openTrash(filepath.Join(dir, "trash"), log); err != nil {
-		t.end()
-		return nil, err
-	}
+	t.trash = openTrash(filepath.Join(dir, "trash"), log)
 	return t, nil
 }
 

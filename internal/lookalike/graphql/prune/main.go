@@ -103,6 +103,7 @@ func (p *pruner) take(name string) {
 		for _, v := range def.EnumValues {
 			kept.EnumValues = append(kept.EnumValues, &ast.EnumValueDefinition{Name: v.Name})
 		}
+	case ast.Scalar: // a name is all that it has
 	}
 	p.out.Definitions = append(p.out.Definitions, &kept)
 }
