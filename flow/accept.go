@@ -93,7 +93,7 @@ func (f *Flow) begin(ctx context.Context, tx *store.Tx, b batch.Batch) error {
 		return err
 	}
 	f.log.Info().Str("batch", b.ID).Str("repo", b.Repo.FullName()).Int("issue", b.Issue).Str("requester", b.Requester.Login).Msg("batch accepted")
-	return f.addTasks(ctx, tx, b, kind, []plan.Unit{unit})
+	return f.addTasks(ctx, tx, b, kind, []plan.Unit{unit}, kind == task.Code)
 }
 
 func labelFor(b batch.Batch) string {
@@ -107,15 +107,15 @@ func labelFor(b batch.Batch) string {
 	return label
 }
 
-// addTasks saves one task per unit and sets the pump going.
-func (f *Flow) addTasks(ctx context.Context, tx *store.Tx, b batch.Batch, kind task.Kind, units []plan.Unit) error {
+// addTasks saves one task per unit and sets the pump going. closes: the unit's pull request completes the issue.
+func (f *Flow) addTasks(ctx context.Context, tx *store.Tx, b batch.Batch, kind task.Kind, units []plan.Unit, closes bool) error {
 	for _, u := range units {
 		id := batch.ID(b.ID, string(kind), u.Label)
 		t := task.Task{
 			ID: id, Batch: b.ID, Repo: b.Repo, Issue: b.Issue, Kind: kind, Label: u.Label, Title: u.Title, Brief: u.Brief,
-			Owned: u.Owned, New: u.New, DependsOn: u.DependsOn, Size: u.Size, Closes: kind == task.Code && len(units) == 1,
+			Owned: u.Owned, New: u.New, DependsOn: u.DependsOn, Size: u.Size, Closes: closes,
 			Requester: b.Requester, Stage: task.Queue, Generation: 1, Session: session(id, 1),
-			Branch: "dozens/" + u.Label + "-" + id, Base: b.Base, BaseSHA: b.BaseSHA, CreatedAt: tx.Now, StageSince: tx.Now,
+			Branch: task.Branch(u.Label, id, 1), Base: b.Base, BaseSHA: b.BaseSHA, CreatedAt: tx.Now, StageSince: tx.Now,
 		}
 		if len(t.DependsOn) > 0 {
 			t.Waiting = task.ForDependency
@@ -168,5 +168,5 @@ func (f *Flow) startPlan(ctx context.Context, tx *store.Tx, b batch.Batch, p pla
 	if err := tx.Note(ctx, store.Event{Batch: b.ID, Signal: "go", From: string(batch.Approval), To: string(batch.Work)}); err != nil {
 		return "", err
 	}
-	return "", f.addTasks(ctx, tx, b, task.Code, units)
+	return "", f.addTasks(ctx, tx, b, task.Code, units, len(p.Units) == 1)
 }

@@ -119,7 +119,7 @@ func chosen(labels []string, t task.Task) bool {
 
 func (f *Flow) onAsk(ctx context.Context, p payload, set config.Repository, c command.Command, key string) (string, error) {
 	if p.Issue.PullRequest != nil {
-		return f.onInstruction(ctx, p, c)
+		return f.onInstruction(ctx, p, c, key)
 	}
 	if p.Issue.State == "closed" {
 		return "This issue is closed. Reopen it, or ask on an open one.", nil
@@ -135,7 +135,7 @@ func (f *Flow) onAsk(ctx context.Context, p payload, set config.Repository, c co
 	return problem, err
 }
 
-func (f *Flow) onInstruction(ctx context.Context, p payload, c command.Command) (string, error) {
+func (f *Flow) onInstruction(ctx context.Context, p payload, c command.Command, key string) (string, error) {
 	t, err := f.store.TaskByPR(ctx, p.Repository.ID, p.Issue.Number)
 	if errors.Is(err, store.ErrNotFound) || (err == nil && c.Verb == command.Batch) {
 		return "On a pull request `/claude TEXT` gives further instructions to the session that made it; this works on pull requests of mine only.", nil
@@ -148,7 +148,7 @@ func (f *Flow) onInstruction(ctx context.Context, p payload, c command.Command) 
 	if t.Stage == task.Cleanup || t.Stage.Final() {
 		return "The work on this pull request has ended.", nil
 	}
-	return "", f.Signal(ctx, t.ID, task.Instructed{Text: c.Text, By: p.Comment.User.Login})
+	return "", f.Signal(ctx, t.ID, task.Instructed{Text: c.Text, By: p.Comment.User.Login, Key: "comment:" + key})
 }
 
 func (f *Flow) onGo(ctx context.Context, b batch.Batch, c command.Command) (problem string, err error) {
@@ -158,7 +158,7 @@ func (f *Flow) onGo(ctx context.Context, b batch.Batch, c command.Command) (prob
 			return err
 		}
 		if b.Stage != batch.Approval {
-			if b.Stage != batch.Work { // said twice is no mistake
+			if b.Stage != batch.Work || c.Units != nil { // all of it said twice is no mistake
 				problem = "There is no plan here that waits for `/go`."
 			}
 			return nil
@@ -213,6 +213,9 @@ func (f *Flow) onRetry(ctx context.Context, b batch.Batch, labels []string) (pro
 	} else if err != nil {
 		return "", err
 	}
+	if err := f.closeOld(ctx, b, labels); err != nil {
+		return "", err
+	}
 	err = f.store.Tx(ctx, func(tx *store.Tx) error {
 		tasks, err := tx.TasksOf(ctx, b.ID)
 		if err != nil {
@@ -239,6 +242,23 @@ func (f *Flow) onRetry(ctx context.Context, b batch.Batch, labels []string) (pro
 		return "This issue has another open batch.", nil
 	}
 	return problem, err
+}
+
+// closeOld closes the pull requests that failed tasks left for people to look at: a retry opens its own.
+func (f *Flow) closeOld(ctx context.Context, b batch.Batch, labels []string) error {
+	tasks, err := f.store.TasksOf(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		if t.Stage != task.Failed || t.PR == 0 || !chosen(labels, t) {
+			continue
+		}
+		if err := f.github.Repo(t.Repo).CloseIssue(ctx, t.PR); err != nil && !gone(err) {
+			return fmt.Errorf("close pull request %d: %w", t.PR, err)
+		}
+	}
+	return nil
 }
 
 func (f *Flow) retry(ctx context.Context, tx *store.Tx, t task.Task, sha string) (int, error) {

@@ -47,21 +47,33 @@ func (f *Flow) cleanRemote(ctx context.Context, t task.Task) error {
 	}
 	repo := f.github.Repo(t.Repo)
 	if t.Outcome == task.Cancelled && t.PR != 0 {
-		if err := repo.CloseIssue(ctx, t.PR); err != nil && !gone(err) {
+		if err := repo.CloseIssue(ctx, t.PR); err != nil && !gone(err) && !errors.Is(err, github.ErrForbidden) {
 			return fmt.Errorf("close pull request %d: %w", t.PR, err)
 		}
 	}
-	if t.Outcome == task.Done && !f.knownSettings(t).Merge.DeleteBranch {
-		return nil
+	if keep, err := f.keepsBranch(ctx, t); err != nil || keep {
+		return err
 	}
 	if err := repo.DeleteBranch(ctx, t.Branch, t.Pushed); err != nil && !gone(err) {
-		if errors.Is(err, github.ErrHeadMoved) || errors.Is(err, github.ErrRefused) {
+		if errors.Is(err, github.ErrHeadMoved) || errors.Is(err, github.ErrRefused) || errors.Is(err, github.ErrForbidden) {
 			f.log.Warn().Err(err).Str("task", t.ID).Msg("branch kept: it is not ours alone any more")
 			return nil
 		}
 		return err
 	}
 	return nil
+}
+
+// keepsBranch says that a branch stays: the settings want it, or it holds work that nothing else on GitHub holds.
+func (f *Flow) keepsBranch(ctx context.Context, t task.Task) (bool, error) {
+	if t.Outcome == task.Cancelled {
+		return t.PR == 0, nil // a closed pull request keeps its commits, a branch without one is all there is
+	}
+	set, err := f.limitsOf(ctx, t.Repo, t.Base)
+	if gone(err) {
+		return false, nil
+	}
+	return !set.Merge.DeleteBranch, err
 }
 
 // gone says that what should be removed cannot be there any more.

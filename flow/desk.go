@@ -46,11 +46,11 @@ func (f *Flow) claim(ctx context.Context, host string, o work.Offer) (work.Answe
 	}
 	var answer work.Answer
 	err = f.store.Tx(ctx, func(tx *store.Tx) error {
-		answer, err = f.lease(ctx, tx, host, o)
+		answer, err = f.lease(ctx, tx, host, o, order)
 		return err
 	})
 	if err != nil || answer.Decision != work.Go {
-		f.revoke(ctx, o.ID())
+		f.revoke(ctx, o.ID(), order.Token)
 		return answer, err
 	}
 	answer.Order = order
@@ -74,14 +74,21 @@ func unwanted(t task.Task, o work.Offer, host string) string {
 // unorderable handles a task whose order cannot be made: a repository that is gone or that we may not see any
 // more fails the task with words, or ends its cleanup; everything else is tried again.
 func (f *Flow) unorderable(ctx context.Context, t task.Task, o work.Offer, err error) (work.Answer, error) {
-	if o.Kind == work.Cleanup || !(errors.Is(err, github.ErrNotFound) || errors.Is(err, github.ErrSuspended)) {
+	why := ""
+	switch {
+	case errors.Is(err, errNoMoney): // the pump sees it too, and parks the task with words
+		return work.Answer{Decision: work.Drop, Why: err.Error()}, f.Signal(ctx, t.ID, task.Overspent{Why: "the money for this task or its batch is spent"})
+	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrSuspended):
+		why = "the repository cannot be read any more: it is gone, or the app was removed or suspended"
+	case errors.Is(err, github.ErrForbidden), errors.Is(err, github.ErrRefused):
+		why = "GitHub does not let the app work on this repository; are its permissions as in app.yml? " + err.Error()
+	default:
 		return work.Answer{}, err
 	}
-	why := "the repository cannot be read any more: it is gone, or the app was removed or suspended"
 	return work.Answer{Decision: work.Drop, Why: why}, f.Signal(ctx, t.ID, task.FailedNow{Why: why})
 }
 
-func (f *Flow) lease(ctx context.Context, tx *store.Tx, host string, o work.Offer) (work.Answer, error) {
+func (f *Flow) lease(ctx context.Context, tx *store.Tx, host string, o work.Offer, order *work.Order) (work.Answer, error) {
 	t, err := tx.Task(ctx, o.Task)
 	if err != nil {
 		return work.Answer{}, err
@@ -90,10 +97,13 @@ func (f *Flow) lease(ctx context.Context, tx *store.Tx, host string, o work.Offe
 		return work.Answer{Decision: work.Drop, Why: why}, nil
 	}
 	if o.Kind == work.Cleanup {
-		busy, err := tx.LeasedRun(ctx, o.Task)
+		busy, err := tx.Leased(ctx, o.Task, work.Cleanup)
 		if err != nil || busy {
-			return work.Answer{Decision: work.Later, Why: "its run has not ended yet"}, err
+			return work.Answer{Decision: work.Later, Why: "its work has not ended yet"}, err
 		}
+	}
+	if o.Kind == work.Run && (t.Prompt != order.Prompt || t.BaseSHA != order.BaseSHA) {
+		return work.Answer{Decision: work.Later, Why: "there is news for it"}, nil
 	}
 	taken, err := tx.Lease(ctx, o, host)
 	if err != nil {
@@ -127,17 +137,16 @@ func (f *Flow) order(ctx context.Context, t task.Task, o work.Offer) (*work.Orde
 	if err != nil {
 		return nil, err
 	}
-	set, err := f.settingsOf(ctx, t.Repo, t.Base)
-	var bad *settingsError
-	if errors.As(err, &bad) {
-		set = config.DefaultRepository()
-	} else if err != nil && !errors.Is(err, github.ErrNotFound) {
+	set, err := f.limitsOf(ctx, t.Repo, t.Base)
+	if err != nil {
 		return nil, err
 	}
 	order := &work.Order{Offer: o, Repo: t.Repo, CloneURL: in.CloneURL, Label: t.Label, Branch: t.Branch, Base: t.Base,
 		BaseSHA: t.BaseSHA, Owned: t.Owned, Title: say.PullTitle(t), Pushed: t.Pushed}
 	if o.Kind == work.Run {
-		f.runOrder(order, b, t, set)
+		if err := f.runOrder(ctx, order, b, t, set); err != nil {
+			return nil, err
+		}
 	} else {
 		order.Head, order.Expected = t.Head, t.Pushed
 	}
@@ -153,26 +162,38 @@ func (f *Flow) order(ctx context.Context, t task.Task, o work.Offer) (*work.Orde
 	return order, nil
 }
 
-func (f *Flow) runOrder(order *work.Order, b batch.Batch, t task.Task, set config.Repository) {
+func (f *Flow) runOrder(ctx context.Context, order *work.Order, b batch.Batch, t task.Task, set config.Repository) error {
+	tasks, err := f.store.TasksOf(ctx, b.ID)
+	if err != nil {
+		return err
+	}
 	order.Session, order.Prompt, order.System = t.Session, t.Prompt, say.Rules(t)
-	order.Limits = work.Limits{Time: set.Limits.RunTime, Turns: set.Limits.Turns, CostMicroUSD: int64(set.Limits.TaskUSD*1e6) - t.CostMicroUSD}
-	if budget := budgetOf(b, set); order.Limits.CostMicroUSD > budget {
-		order.Limits.CostMicroUSD = budget
+	order.Limits = work.Limits{Time: set.Limits.RunTime, Turns: set.Limits.Turns, CostMicroUSD: moneyLeft(b, tasks, t, set)}
+	if order.Limits.CostMicroUSD <= 0 {
+		return errNoMoney
 	}
 	if t.Kind == task.Plan {
 		order.ReadOnly, order.Schema, order.Model, order.Units = true, work.PlanSchema(), set.Models.Plan, set.Limits.Units
 		order.Brief = say.PlanBrief(b, set.Limits.Units, set.Instructions)
-		return
+		return nil
 	}
 	order.Schema, order.Model = work.ResultSchema(), set.Models.Work
 	order.Brief = say.Brief(b, t, set.Verify, set.Instructions)
+	return nil
 }
 
-// revoke takes the git token of a piece of work back; failing that it expires within the hour.
-func (f *Flow) revoke(ctx context.Context, offer string) {
+var errNoMoney = errors.New("no money is left for another run")
+
+// revoke takes the git token of a piece of work back; failing that it expires within the hour. Without a value
+// it is whichever was minted last.
+func (f *Flow) revoke(ctx context.Context, offer string, value work.Secret) {
 	f.mu.Lock()
 	t, ok := f.tokens[offer]
-	delete(f.tokens, offer)
+	if ok && (value == "" || t.value == value) {
+		delete(f.tokens, offer)
+	} else if ok {
+		t.value = value // another claim of the same offer holds the newer one
+	}
 	f.mu.Unlock()
 	if !ok {
 		return
@@ -185,8 +206,13 @@ func (f *Flow) revoke(ctx context.Context, offer string) {
 // Report takes a host's account of a piece of work. A result for a lease that the host does not hold any more
 // is refused and noted. It returns nil when the report is dealt with, and may be called again with the same.
 func (f *Flow) Report(ctx context.Context, r work.Report) error {
-	lapse := r.Outcome == work.Stopped
-	err := f.store.Tx(ctx, func(tx *store.Tx) error {
+	set, err := f.limitsFor(ctx, r)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // no such task: nobody waits for it
+	} else if err != nil {
+		return err // the report comes back
+	}
+	err = f.store.Tx(ctx, func(tx *store.Tx) error {
 		held, err := tx.EndLease(ctx, r.Offer, r.Host, string(r.Outcome))
 		if err != nil {
 			return err
@@ -202,26 +228,43 @@ func (f *Flow) Report(ctx context.Context, r work.Report) error {
 		switch {
 		case r.Kind == work.Cleanup:
 			return f.cleanedUp(ctx, tx, t, r)
-		case lapse && r.Kind == work.Publish:
-			return f.enqueue(ctx, tx, t, task.Effect{Kind: task.Push})
+		case r.Outcome == work.Stopped && r.Kind == work.Publish:
+			return f.pushAgain(ctx, tx, t, r)
 		}
-		return f.reported(ctx, tx, t, r)
+		return f.reported(ctx, tx, t, r, set)
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // no such task: nobody waits for it
-	}
 	if err == nil {
-		f.revoke(ctx, r.ID())
+		f.revoke(ctx, r.ID(), "")
 	}
 	return err
 }
 
-func (f *Flow) reported(ctx context.Context, tx *store.Tx, t task.Task, r work.Report) error {
+// limitsFor reads the settings that a report is judged by, before the transaction begins.
+func (f *Flow) limitsFor(ctx context.Context, r work.Report) (config.Repository, error) {
+	t, err := f.store.Task(ctx, r.Task)
+	if err != nil || r.Kind != work.Run {
+		return config.Repository{}, err
+	}
+	set, err := f.limitsOf(ctx, t.Repo, t.Base)
+	if gone(err) { // nothing will be published there
+		return config.DefaultRepository(), nil
+	}
+	return set, err
+}
+
+// pushAgain offers a push again that a drain of its host cut short.
+func (f *Flow) pushAgain(ctx context.Context, tx *store.Tx, t task.Task, r work.Report) error {
+	if err := tx.DropLease(ctx, r.Offer); err != nil || t.Stage != task.Publish || t.Generation != r.Generation {
+		return err
+	}
+	return f.enqueue(ctx, tx, t, task.Effect{Kind: task.Push})
+}
+
+func (f *Flow) reported(ctx context.Context, tx *store.Tx, t task.Task, r work.Report, set config.Repository) error {
 	t = described(t, r)
 	if err := tx.PutTask(ctx, t); err != nil {
 		return err
 	}
-	set := f.knownSettings(t)
 	var stray []string
 	if t.Kind == task.Code {
 		stray = strays(t.Owned, set.Paths.Protected, r.Changes)
@@ -234,7 +277,7 @@ func (f *Flow) reported(ctx context.Context, tx *store.Tx, t task.Task, r work.R
 		return err
 	}
 	if next.Kind == task.Plan && next.Outcome == task.Done && next.Stage == task.Cleanup {
-		return f.planned(ctx, tx, next, r)
+		return f.planned(ctx, tx, next, r, set)
 	}
 	return nil
 }
@@ -273,16 +316,6 @@ func described(t task.Task, r work.Report) task.Task {
 	return t
 }
 
-// knownSettings are the settings as last read; no call goes out inside a transaction.
-func (f *Flow) knownSettings(t task.Task) config.Repository {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if known, ok := f.settings[keyOf(t.Repo, t.Base)]; ok && known.err == nil {
-		return known.value
-	}
-	return config.DefaultRepository()
-}
-
 const (
 	hostGone  = 45 * time.Second // without a beat: its leases lapse
 	hostGrace = time.Minute      // a lease that its host does not list may be a claim or a report under way
@@ -306,6 +339,7 @@ func (f *Flow) Beat(ctx context.Context, b work.Beat) work.BeatAnswer {
 		open[l.Offer.ID()] = true
 		held := slices.Contains(b.Held, l.Offer.ID())
 		if !held && (b.First || time.Since(l.Taken) > hostGrace) {
+			f.revoke(ctx, l.Offer.ID(), "")
 			if err := f.lapse(ctx, l, "the host lost it"); err != nil {
 				f.log.Warn().Err(err).Str("task", l.Offer.Task).Msg("lease not lapsed")
 			}

@@ -48,6 +48,7 @@ type Flow struct {
 	wire   Wire
 	opts   Options
 	jobs   *river.Client[*sql.Tx]
+	began  time.Time
 	log    zerolog.Logger
 
 	mu       sync.Mutex
@@ -64,6 +65,7 @@ type token struct {
 type settings struct {
 	value config.Repository
 	err   error
+	good  *config.Repository // as last read without an error
 	until time.Time
 }
 
@@ -80,7 +82,7 @@ func New(st *store.Store, gh *github.App, wire Wire, o Options) (*Flow, error) {
 	if o.Sweep == 0 {
 		o.Sweep = time.Minute
 	}
-	f := &Flow{store: st, github: gh, wire: wire, opts: o, log: o.Log,
+	f := &Flow{began: time.Now(), store: st, github: gh, wire: wire, opts: o, log: o.Log,
 		tokens: map[string]token{}, settings: map[string]settings{}, infos: map[int64]info{}}
 	jobs, err := st.Jobs(f.jobConfig(), func(lane string) river.JobArgs { return inboxArgs{Lane: lane} })
 	if err != nil {

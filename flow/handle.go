@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"dozens/batch"
 	"dozens/batch/command"
@@ -52,6 +53,11 @@ func (f *Flow) onPull(ctx context.Context, p payload) (string, error) {
 func (f *Flow) onCheck(ctx context.Context, p payload) (string, error) {
 	if p.sha() == "" || p.Repository.ID == 0 {
 		return "no commit in it", nil
+	}
+	if me, err := f.github.Me(ctx); err != nil {
+		return "", err
+	} else if p.CheckRun != nil && p.CheckRun.App.ID == me.AppID {
+		return "our own check", nil
 	}
 	tasks, err := f.store.TasksAt(ctx, p.Repository.ID, p.sha())
 	if err != nil {
@@ -174,6 +180,9 @@ func (f *Flow) onWithdrawn(ctx context.Context, p payload) (string, error) {
 	} else if err != nil {
 		return "", err
 	}
+	if !p.Issue.UpdatedAt.IsZero() && p.Issue.UpdatedAt.Before(b.CreatedAt.Truncate(time.Second)) {
+		return "older than the batch", nil
+	}
 	why := "the issue was " + p.Action
 	if p.Action == "unlabeled" {
 		set, err := f.settingsOf(ctx, p.repo(), "")
@@ -186,21 +195,41 @@ func (f *Flow) onWithdrawn(ctx context.Context, p payload) (string, error) {
 		why = "the label was removed"
 	}
 	if p.Action == "closed" {
-		if merging, err := f.nearlyDone(ctx, b.ID); err != nil || merging {
+		if merged, err := f.mergedAll(ctx, b.ID); err != nil || merged {
 			return "closed by the merge of its last unit", err
 		}
 	}
 	return "", f.stopBatch(ctx, b.ID, nil, why+" by "+p.Sender.Login)
 }
 
-// nearlyDone says that every unit is merged or merging: an issue closed now was closed by "Closes #n".
-func (f *Flow) nearlyDone(ctx context.Context, batchID string) (bool, error) {
+// mergedAll says that every unit is merged or merging, asking GitHub where a person may have done it: an issue
+// closed now was closed by "Closes #n".
+func (f *Flow) mergedAll(ctx context.Context, batchID string) (bool, error) {
 	tasks, err := f.store.TasksOf(ctx, batchID)
-	done := len(tasks) > 0
-	for _, t := range tasks {
-		done = done && (t.Stage == task.Merge || t.Stage == task.Done || t.Outcome == task.Done)
+	if err != nil {
+		return false, err
 	}
-	return done, err
+	units := 0
+	for _, t := range tasks {
+		if t.Kind != task.Code {
+			continue
+		}
+		units++
+		if t.Stage == task.Merge || t.Stage == task.Done || t.Outcome == task.Done {
+			continue
+		}
+		if t.PR == 0 {
+			return false, nil
+		}
+		_, merged, err := f.github.Repo(t.Repo).PullStatus(ctx, t.PR)
+		if err != nil || merged == "" {
+			return false, err
+		}
+		if err := f.Signal(ctx, t.ID, task.Merged{SHA: merged}); err != nil {
+			return false, err
+		}
+	}
+	return units > 0, nil
 }
 
 // mayCommand asks GitHub for the person's permission now. Bots never may, unless they are listed.
@@ -216,6 +245,17 @@ func (f *Flow) mayCommand(ctx context.Context, p payload, who account, set confi
 		return false, err
 	}
 	return config.Permission(has).Rank() >= set.Commands.Permission.Rank(), nil
+}
+
+// brakes says that a short comment asks for nothing but a halt or a look.
+func brakes(body string) bool {
+	if len(body) > strangersParsed {
+		return false
+	}
+	commands, _ := command.Parse(body)
+	return len(commands) > 0 && !slices.ContainsFunc(commands, func(c command.Command) bool {
+		return c.Verb != command.Stop && c.Verb != command.Hold && c.Verb != command.Status && c.Verb != command.ShowHelp
+	})
 }
 
 // strangersParsed bounds, in bytes, what is parsed for people who may not command: hostile Markdown is slow to read.
@@ -236,6 +276,9 @@ func (f *Flow) onComment(ctx context.Context, p payload) (string, error) {
 		return f.onWords(ctx, p)
 	}
 	set, err := f.settingsOf(ctx, p.repo(), "")
+	if err != nil && brakes(p.Comment.Body) {
+		set, err = f.limitsOf(ctx, p.repo(), "") // whatever the settings say, work can be stopped
+	}
 	if err != nil {
 		return f.settingsProblem(ctx, p, err)
 	}

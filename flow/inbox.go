@@ -4,18 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strconv"
 	"time"
 
 	"github.com/riverqueue/river"
 
+	"dozens/batch"
 	"dozens/github"
 	"dozens/store"
 )
 
 const (
 	laneTime    = 2 * time.Minute // longest hold of a lane by one job, which ends before that
-	mostTries   = 12              // of one delivery, before it is given up and the lane goes on
+	triedFor    = 24 * time.Hour  // a delivery is given up after that, and the lane goes on
 	stateDone   = "done"
 	stateNoted  = "noted"
 	stateDead   = "dead"
@@ -67,7 +69,7 @@ func (f *Flow) workOne(ctx context.Context, lane string) error {
 		return err
 	}
 	log := f.log.With().Str("delivery", d.ID).Str("event", d.Event).Str("action", d.Action).Logger()
-	note, err := f.handle(log.WithContext(ctx), d)
+	note, err := f.handleSafely(log.WithContext(ctx), d)
 	var limit *github.LimitError
 	switch {
 	case err == nil && note == "":
@@ -77,10 +79,21 @@ func (f *Flow) workOne(ctx context.Context, lane string) error {
 		return f.store.Delivered(ctx, d.ID, stateNoted, note)
 	case errors.As(err, &limit):
 		return err
-	case tries+1 >= mostTries:
+	case time.Since(d.At) > triedFor:
 		log.Error().Err(err).Msg("delivery given up")
 		return f.store.Delivered(ctx, d.ID, stateDead, err.Error())
 	}
 	log.Warn().Err(err).Int("try", tries+1).Msg("delivery not worked off, will be tried again")
 	return errors.Join(fmt.Errorf("delivery %s: %w", d.ID, err), f.store.Tried(ctx, d.ID, err.Error()))
+}
+
+// handleSafely makes a panic over one delivery an error like any other: it is noted, tried again, and given up.
+func (f *Flow) handleSafely(ctx context.Context, d batch.Delivery) (note string, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+			f.log.Error().Str("delivery", d.ID).Bytes("stack", debug.Stack()).Msg("delivery caused a panic")
+		}
+	}()
+	return f.handle(ctx, d)
 }

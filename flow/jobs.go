@@ -35,7 +35,7 @@ type (
 	openArgs struct { // open or update the pull request
 		Task string `json:"task"`
 	}
-	lookArgs struct { // read the facts and judge; looks up to N are covered by one
+	lookArgs struct { // read the facts and judge; wishes up to N are covered by one look, 0 is a wish of its own
 		Task string `json:"task"`
 		N    int64  `json:"n"`
 		Try  int    `json:"try,omitempty"`
@@ -85,9 +85,10 @@ func (planArgs) Kind() string   { return "plan" }
 func (settleArgs) Kind() string { return "settle" }
 
 const (
-	jobTimeout = time.Minute
-	workers    = 20
-	pollPause  = time.Second // new jobs wake the workers at once; those that slept a moment are found by polling
+	jobTimeout   = time.Minute
+	workers      = 20
+	mostAttempts = 1000        // some 30 hours: GitHub may be away for a night
+	pollPause    = time.Second // new jobs wake the workers at once; those that slept a moment are found by polling
 )
 
 func (f *Flow) jobConfig() *river.Config {
@@ -107,6 +108,7 @@ func (f *Flow) jobConfig() *river.Config {
 	add(w, f.showPlan)
 	add(w, f.settle)
 	return &river.Config{
+		MaxAttempts:                 mostAttempts,
 		Queues:                      map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers, FetchCooldown: 5 * time.Millisecond, FetchPollInterval: pollPause}},
 		Workers:                     w,
 		JobTimeout:                  jobTimeout,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,23 +27,64 @@ type sight struct {
 	set     config.Repository
 }
 
-// look reads the facts of a task's pull request, judges them, shows the verdict, and signals it. One look
-// covers all that were asked for before it began.
+// look reads the facts of a task's pull request, judges them, shows the verdict, and signals it.
 func (f *Flow) look(ctx context.Context, job *river.Job[lookArgs]) error {
-	id := job.Args.Task
-	wanted, done, err := f.store.Looks(ctx, id)
-	if err != nil || done >= job.Args.N {
+	n := job.Args.N
+	if n == 0 { // a look that was put off is wished for when its time has come
+		err := f.store.Tx(ctx, func(tx *store.Tx) (err error) { n, err = tx.WantLook(ctx, job.Args.Task); return err })
+		if err != nil {
+			return err
+		}
+	}
+	return f.covering(ctx, job.Args.Task, n, job.ID, func(ctx context.Context) error { return f.lookOnce(ctx, job.Args) })
+}
+
+// covering calls do when the n-th wish under key is not covered yet. One call covers all wishes before it, and
+// there is one call at a time: whoever finds another at it leaves, and the other looks again before it goes.
+func (f *Flow) covering(ctx context.Context, key string, n, job int64, do func(context.Context) error) error {
+	name, holder := "at:"+key, strconv.FormatInt(job, 10)
+	for {
+		wanted, done, err := f.store.Looks(ctx, key)
+		if err != nil || done >= max(n, wanted) {
+			return err
+		}
+		held, err := f.store.Lock(ctx, name, holder, 2*jobTimeout)
+		if err != nil || !held {
+			return err
+		}
+		err = f.cover(ctx, key, do)
+		if err = errors.Join(err, f.store.Unlock(context.WithoutCancel(ctx), name, holder)); err != nil {
+			return err
+		}
+	}
+}
+
+func (f *Flow) cover(ctx context.Context, key string, do func(context.Context) error) error {
+	wanted, done, err := f.store.Looks(ctx, key)
+	if err != nil || done >= wanted {
 		return err
 	}
+	if err := do(ctx); err != nil {
+		return err
+	}
+	return f.store.Looked(ctx, key, wanted)
+}
+
+const goneTries = 4 // looks that find nothing, seconds apart, before a pull request counts as gone
+
+func (f *Flow) lookOnce(ctx context.Context, args lookArgs) error {
+	id := args.Task
 	t, b, err := f.load(ctx, id)
-	if err != nil {
+	if err != nil || t.PR == 0 {
 		return err
 	}
-	if t.PR == 0 || (t.Stage != task.CI && t.Stage != task.Review && t.Stage != task.Merge) {
-		return f.store.Looked(ctx, id, wanted)
+	if t.Stage != task.CI && t.Stage != task.Review && t.Stage != task.Merge {
+		return f.glance(ctx, t)
 	}
 	s, err := f.judge(ctx, t, b)
-	if errors.Is(err, github.ErrNotFound) {
+	if errors.Is(err, github.ErrNotFound) && args.Try < goneTries {
+		return f.lookLater(ctx, t, args.Try) // what was just made, or moved, is sometimes not found for a moment
+	} else if errors.Is(err, github.ErrNotFound) {
 		return f.Signal(ctx, id, task.FailedNow{Why: "the pull request or its repository is gone"})
 	} else if err != nil {
 		return err
@@ -57,10 +99,24 @@ func (f *Flow) look(ctx context.Context, job *river.Job[lookArgs]) error {
 	if err := f.Signal(ctx, id, signal); err != nil {
 		return err
 	}
-	if err := f.lookAgain(ctx, t, s, job.Args.Try); err != nil {
-		return err
+	return f.lookAgain(ctx, t, s, args.Try)
+}
+
+// glance notices that a person merged or closed the pull request of a task whose session is at it again, or waits.
+func (f *Flow) glance(ctx context.Context, t task.Task) error {
+	if t.Stage == task.Cleanup || t.Stage.Final() {
+		return nil
 	}
-	return f.store.Looked(ctx, id, wanted)
+	open, merged, err := f.github.Repo(t.Repo).PullStatus(ctx, t.PR)
+	switch {
+	case err != nil:
+		return err
+	case merged != "":
+		return f.Signal(ctx, t.ID, task.Merged{SHA: merged})
+	case !open:
+		return f.Signal(ctx, t.ID, task.Stopped{Why: "the pull request was closed by a person"})
+	}
+	return nil
 }
 
 // judge reads the facts and lets the gate decide.
@@ -88,9 +144,14 @@ func (f *Flow) judge(ctx context.Context, t task.Task, b batch.Batch) (sight, er
 	if b.Hold || t.Hold {
 		hold = "held by `/hold`; `/unhold` lets it go"
 	}
+	var askers []gate.Actor
+	for _, login := range t.Asked {
+		askers = append(askers, gate.Actor{Login: login})
+	}
 	policy := gate.Policy{
 		Ours: true, HeadRef: t.Branch, BaseRef: t.Base, Pushed: t.Pushed, RepoID: t.Repo.ID, BotID: me.ID,
 		Requester:       gate.Actor{Login: b.Requester.Login, ID: b.Requester.ID, Type: b.Requester.Type},
+		Askers:          askers,
 		RequesterCounts: set.Merge.RequesterApproval, Approvals: set.Merge.Approvals,
 		AllowNoChecks: set.Merge.Checks == "none", Ignore: set.Merge.IgnoreChecks,
 		HoldLabels: set.Merge.HoldLabels, Hold: hold, Mode: string(set.Merge.Mode),
@@ -105,14 +166,14 @@ func (f *Flow) judgement(ctx context.Context, t task.Task, s sight) (task.Judged
 	if s.verdict.Checks != gate.Green && time.Since(t.StageSince) > s.set.Merge.ChecksDeadline {
 		j.Overdue = overdue(s)
 	}
-	if s.facts.Head != t.Pushed || s.facts.Merged || s.facts.State != "open" {
+	if s.facts.Head != t.Pushed || s.verdict.Action != gate.Fix {
 		return j, nil
 	}
 	var err error
 	switch {
 	case s.verdict.Conflict:
 		err = f.conflict(ctx, t, &j)
-	case s.verdict.Action == gate.Fix && s.verdict.Checks == gate.Red:
+	case s.verdict.Checks == gate.Red:
 		err = f.redChecks(ctx, t, s, &j)
 	case s.verdict.Changes:
 		err = f.changeRequest(ctx, t, s, &j)
@@ -223,15 +284,16 @@ const longestTry = 6 // 64 s
 // lookAgain polls what no webhook tells: GitHub's computation of mergeability, and a head that it shows late.
 func (f *Flow) lookAgain(ctx context.Context, t task.Task, s sight, try int) error {
 	open := s.facts.State == "open" && !s.facts.Merged
-	if !open || (s.facts.Mergeable != nil && s.facts.Head == t.Pushed) {
+	foreign := s.facts.Head != t.Pushed && try >= longestTry // somebody pushed: webhooks and the sweep tell of more
+	if !open || foreign || (s.facts.Mergeable != nil && s.facts.Head == t.Pushed) {
 		return nil
 	}
+	return f.lookLater(ctx, t, try)
+}
+
+// lookLater looks again after 1, 2, 4… seconds.
+func (f *Flow) lookLater(ctx context.Context, t task.Task, try int) error {
 	return f.store.Tx(ctx, func(tx *store.Tx) error {
-		args, err := f.wantLook(ctx, tx, t.ID)
-		if err != nil {
-			return err
-		}
-		args.Try = min(try+1, longestTry)
-		return tx.Enqueue(ctx, args, tx.Now.Add(time.Second<<min(try, longestTry)))
+		return tx.Enqueue(ctx, lookArgs{Task: t.ID, Try: min(try+1, longestTry)}, tx.Now.Add(time.Second<<min(try, longestTry)))
 	})
 }

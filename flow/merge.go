@@ -78,7 +78,7 @@ func (f *Flow) callNext(ctx context.Context, before task.Task) error {
 
 // mergeNow sends the one request and signals what came of it.
 func (f *Flow) mergeNow(ctx context.Context, t task.Task, b batch.Batch, s sight) error {
-	if err := f.store.Say(ctx, mergeKey(t), int64(t.PR), t.Pushed); err != nil { // before the request, for whoever comes after a crash
+	if wanted, err := f.stillWanted(ctx, t); err != nil || !wanted {
 		return err
 	}
 	title, message := say.Squash(b, t)
@@ -103,6 +103,27 @@ func (f *Flow) mergeNow(ctx context.Context, t task.Task, b batch.Batch, s sight
 		return f.Signal(ctx, t.ID, task.Unmerged{Why: "GitHub refused the merge: " + err.Error()})
 	}
 	return err
+}
+
+// stillWanted looks once more, after all that was read from GitHub, whether anybody stopped or held the task
+// meanwhile, and notes in the same transaction that the request goes out, for whoever comes after a crash.
+func (f *Flow) stillWanted(ctx context.Context, t task.Task) (wanted bool, err error) {
+	err = f.store.Tx(ctx, func(tx *store.Tx) error {
+		now, err := tx.Task(ctx, t.ID)
+		if err != nil {
+			return err
+		}
+		b, err := tx.Batch(ctx, t.Batch)
+		if err != nil {
+			return err
+		}
+		if now.Stage != task.Merge || now.Pushed != t.Pushed || now.Hold || b.Hold {
+			return f.enqueue(ctx, tx, now, task.Effect{Kind: task.Look})
+		}
+		wanted = true
+		return tx.Say(ctx, mergeKey(t), int64(t.PR), t.Pushed)
+	})
+	return wanted, err
 }
 
 func mergeKey(t task.Task) string { return "merging:" + t.ID + ":" + t.Pushed }

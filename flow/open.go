@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 
 	"github.com/riverqueue/river"
 
@@ -22,7 +23,9 @@ func (f *Flow) open(ctx context.Context, job *river.Job[openArgs]) error {
 	if pr == 0 {
 		ref, err := f.github.Repo(t.Repo).OpenPull(ctx, github.Pull{
 			Head: t.Branch, Base: t.Base, Title: say.PullTitle(t), Body: say.PullBody(b, t), Draft: true})
-		if err != nil {
+		if errors.Is(err, github.ErrRefused) || errors.Is(err, github.ErrForbidden) {
+			return f.Signal(ctx, t.ID, task.FailedNow{Why: "GitHub refused the pull request: " + err.Error()})
+		} else if err != nil {
 			return err
 		}
 		pr = ref.Number
@@ -53,9 +56,14 @@ func (f *Flow) ready(ctx context.Context, job *river.Job[readyArgs]) error {
 	if err := repo.Ready(ctx, t.PR); err != nil {
 		return err
 	}
-	set, err := f.settingsOf(ctx, t.Repo, t.Base)
+	set, err := f.limitsOf(ctx, t.Repo, t.Base)
 	if err != nil || len(set.Reviewers) == 0 {
 		return err
 	}
-	return repo.RequestReviewers(ctx, t.PR, set.Reviewers)
+	err = repo.RequestReviewers(ctx, t.PR, set.Reviewers)
+	if errors.Is(err, github.ErrRefused) || errors.Is(err, github.ErrForbidden) {
+		f.log.Warn().Err(err).Str("task", t.ID).Msg("reviewers not asked; are the settings' reviewers right?")
+		return nil
+	}
+	return err
 }

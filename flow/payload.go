@@ -51,6 +51,9 @@ func (a account) person() batch.Person { return batch.Person{Login: a.Login, ID:
 
 type commit struct {
 	HeadSHA string `json:"head_sha"`
+	App     struct {
+		ID int64 `json:"id"`
+	} `json:"app"`
 }
 
 type issuePayload struct {

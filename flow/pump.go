@@ -22,45 +22,44 @@ import (
 // Only what it offers reaches the wire, so that order and limits are plain SQL.
 func (f *Flow) pump(ctx context.Context, job *river.Job[pumpArgs]) error {
 	repo := job.Args.Repo
-	set, err := f.settingsOf(ctx, repo, "")
-	var bad *settingsError
-	if errors.As(err, &bad) {
-		set = config.DefaultRepository() // what began under good settings goes on, within the default limits
+	set, err := f.limitsOf(ctx, repo, "")
+	if gone(err) {
+		set = config.DefaultRepository() // what is offered then ends with words at its claim
 	} else if err != nil {
 		return err
 	}
-	if err := f.unblock(ctx, repo); err != nil {
-		return err
-	}
-	return f.store.Tx(ctx, func(tx *store.Tx) error {
+	blocked := f.unblock(ctx, repo)
+	return errors.Join(blocked, f.store.Tx(ctx, func(tx *store.Tx) error {
 		tasks, err := tx.OpenTasks(ctx, repo.ID)
 		if err != nil {
 			return err
 		}
 		return f.fill(ctx, tx, tasks, set)
-	})
+	}))
 }
 
 // fill offers tasks until the limits are reached. Sessions that go on come before new ones.
 func (f *Flow) fill(ctx context.Context, tx *store.Tx, tasks []task.Task, set config.Repository) error {
 	running, perBatch, ready := sorted(tasks)
 	for _, t := range ready {
+		if running >= set.Limits.Parallel {
+			return nil
+		}
 		b, err := tx.Batch(ctx, t.Batch)
 		if err != nil {
 			return err
 		}
-		spent, err := f.overspent(ctx, tx, b, set)
+		if limit := b.Options.MaxParallel; limit > 0 && perBatch[b.ID] >= limit {
+			continue
+		}
+		all, err := tx.TasksOf(ctx, b.ID)
 		if err != nil {
 			return err
 		}
-		if spent != "" {
-			if _, err := f.signal(ctx, tx, t.ID, task.Overspent{Why: spent}); err != nil {
+		if moneyLeft(b, all, t, set) <= 0 {
+			if _, err := f.signal(ctx, tx, t.ID, task.Overspent{Why: overspent(b, all, t, set)}); err != nil {
 				return err
 			}
-			continue
-		}
-		most := max(set.Limits.Parallel, b.Options.MaxParallel)
-		if limit := b.Options.MaxParallel; (limit > 0 && perBatch[b.ID] >= limit) || running >= most {
 			continue
 		}
 		running++
@@ -102,19 +101,28 @@ func budgetOf(b batch.Batch, set config.Repository) int64 {
 	return int64(usd * 1e6)
 }
 
-func (f *Flow) overspent(ctx context.Context, tx *store.Tx, b batch.Batch, set config.Repository) (string, error) {
-	tasks, err := tx.TasksOf(ctx, b.ID)
-	if err != nil {
-		return "", err
-	}
-	var sum int64
+// taskBudget is what one task may cost: the settings' limit, or the budget that a person gave, if that is more.
+func taskBudget(b batch.Batch, set config.Repository) int64 {
+	return int64(max(set.Limits.TaskUSD, b.Options.BudgetUSD) * 1e6)
+}
+
+func spentBy(tasks []task.Task) (sum int64) {
 	for _, t := range tasks {
 		sum += t.CostMicroUSD
 	}
-	if budget := budgetOf(b, set); sum >= budget {
-		return fmt.Sprintf("the batch's budget of %s is spent (%s)", say.Money(budget), say.Money(sum)), nil
+	return sum
+}
+
+// moneyLeft is what another run of the task may cost, in millionths of a US dollar.
+func moneyLeft(b batch.Batch, tasks []task.Task, t task.Task, set config.Repository) int64 {
+	return min(taskBudget(b, set)-t.CostMicroUSD, budgetOf(b, set)-spentBy(tasks))
+}
+
+func overspent(b batch.Batch, tasks []task.Task, t task.Task, set config.Repository) string {
+	if limit := taskBudget(b, set); t.CostMicroUSD >= limit {
+		return fmt.Sprintf("the limit of %s for one task is spent (%s)", say.Money(limit), say.Money(t.CostMicroUSD))
 	}
-	return "", nil
+	return fmt.Sprintf("the batch's budget of %s is spent (%s)", say.Money(budgetOf(b, set)), say.Money(spentBy(tasks)))
 }
 
 // unblock lets tasks go whose dependencies are merged, from a base that contains them, and skips those whose

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -55,9 +54,29 @@ func (f *Flow) settingsOf(ctx context.Context, r batch.Repo, branch string) (con
 		return set, err
 	}
 	f.mu.Lock()
-	f.settings[key] = settings{value: set, err: err, until: time.Now().Add(remembered)}
+	good := f.settings[key].good
+	if err == nil {
+		good = &set
+	}
+	f.settings[key] = settings{value: set, err: err, good: good, until: time.Now().Add(remembered)}
 	f.mu.Unlock()
 	return set, err
+}
+
+// limitsOf are the settings for work that has begun: should the file be broken meanwhile, what it said last holds,
+// and the defaults when nothing is known. Other errors come back, so that no limit is forgotten.
+func (f *Flow) limitsOf(ctx context.Context, r batch.Repo, branch string) (config.Repository, error) {
+	set, err := f.settingsOf(ctx, r, branch)
+	var bad *settingsError
+	if !errors.As(err, &bad) {
+		return set, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if known, ok := f.settings[keyOf(r, branch)]; ok && known.good != nil {
+		return *known.good, nil
+	}
+	return config.DefaultRepository(), nil
 }
 
 func (f *Flow) readSettings(ctx context.Context, r batch.Repo, branch string) (config.Repository, error) {
@@ -100,5 +119,10 @@ func (f *Flow) forget(repo int64) {
 	defer f.mu.Unlock()
 	delete(f.infos, repo)
 	prefix := strconv.FormatInt(repo, 10) + "/"
-	maps.DeleteFunc(f.settings, func(key string, _ settings) bool { return strings.HasPrefix(key, prefix) })
+	for key, known := range f.settings {
+		if strings.HasPrefix(key, prefix) {
+			known.until = time.Time{} // read anew; what was good stays known
+			f.settings[key] = known
+		}
+	}
 }

@@ -14,13 +14,14 @@ import (
 	"dozens/batch/say"
 	"dozens/batch/task"
 	"dozens/batch/work"
+	"dozens/config"
 	"dozens/github"
 	"dozens/store"
 )
 
 // planned takes over an accepted plan: saved with the batch's new stage, shown by the job that follows, and
 // started at once when the command or the settings allow it.
-func (f *Flow) planned(ctx context.Context, tx *store.Tx, t task.Task, r work.Report) error {
+func (f *Flow) planned(ctx context.Context, tx *store.Tx, t task.Task, r work.Report, set config.Repository) error {
 	var out work.PlanOutput
 	if err := json.Unmarshal(r.Output, &out); err != nil {
 		return fmt.Errorf("plan of batch %s: %w", t.Batch, err) // the host has checked it
@@ -37,7 +38,7 @@ func (f *Flow) planned(ctx context.Context, tx *store.Tx, t task.Task, r work.Re
 		return err
 	}
 	b.Stage = batch.Approval
-	if b.Options.Yes || len(p.Units) <= f.knownSettings(t).Limits.Start {
+	if b.Options.Yes || len(p.Units) <= set.Limits.Start {
 		problem, err := f.startPlan(ctx, tx, b, p, nil)
 		if err == nil && problem != "" {
 			err = errors.New(problem) // plan.Check lets none through
@@ -166,13 +167,23 @@ func (f *Flow) announce(ctx context.Context, b batch.Batch) error {
 	if _, err := repo.Comment(ctx, b.Issue, key, say.Final(v)); err != nil && !errors.Is(err, github.ErrNotFound) {
 		return err
 	}
-	if b.Stage != batch.Done {
-		return nil
+	if whole, err := f.whole(ctx, b, len(v.Tasks)); err != nil || !whole || b.Stage != batch.Done {
+		return err
 	}
 	if err := repo.CloseIssue(ctx, b.Issue); err != nil && !errors.Is(err, github.ErrNotFound) {
 		return err
 	}
 	return nil
+}
+
+// whole says that a batch did all units of its plan, so that its end completes the issue.
+func (f *Flow) whole(ctx context.Context, b batch.Batch, units int) (all bool, err error) {
+	if b.Kind == batch.Claude {
+		return true, nil
+	}
+	var p plan.Plan
+	err = f.store.Tx(ctx, func(tx *store.Tx) error { return tx.Plan(ctx, b.ID, &p) })
+	return units == len(p.Units), err
 }
 
 // view gathers what the comments about a batch are made from.

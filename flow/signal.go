@@ -102,6 +102,9 @@ func (f *Flow) jobFor(ctx context.Context, tx *store.Tx, t task.Task, e task.Eff
 	case task.Open:
 		return openArgs{Task: t.ID}, nil
 	case task.Look:
+		if e.After > 0 {
+			return lookArgs{Task: t.ID}, nil
+		}
 		return f.wantLook(ctx, tx, t.ID)
 	case task.Ready:
 		return readyArgs{Task: t.ID}, nil

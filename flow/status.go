@@ -19,11 +19,11 @@ import (
 // changed. The end of a batch does not wait.
 func (f *Flow) status(ctx context.Context, job *river.Job[statusArgs]) error {
 	key := "status:" + job.Args.Batch
-	wanted, done, err := f.store.Looks(ctx, key)
-	if err != nil || done >= job.Args.N {
-		return err
-	}
-	b, err := f.store.Batch(ctx, job.Args.Batch)
+	return f.covering(ctx, key, job.Args.N, job.ID, func(ctx context.Context) error { return f.statusOnce(ctx, job.Args.Batch, key) })
+}
+
+func (f *Flow) statusOnce(ctx context.Context, batchID, key string) error {
+	b, err := f.store.Batch(ctx, batchID)
 	if err != nil {
 		return err
 	}
@@ -34,10 +34,7 @@ func (f *Flow) status(ctx context.Context, job *river.Job[statusArgs]) error {
 	if rest := f.opts.Pace - time.Since(at); comment != 0 && rest > 0 && !b.Stage.Final() {
 		return river.JobSnooze(rest)
 	}
-	if err := f.putStatus(ctx, b, key, comment, digest); err != nil {
-		return err
-	}
-	return f.store.Looked(ctx, key, wanted)
+	return f.putStatus(ctx, b, key, comment, digest)
 }
 
 func (f *Flow) putStatus(ctx context.Context, b batch.Batch, key string, comment int64, digest string) error {

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	lookPause  = 5 * time.Minute // between looks at a pull request that no webhook asked for
-	stuckAfter = 2 * time.Minute // without a lease: the offer or the job was lost
+	lookPause  = 5 * time.Minute    // between looks at a pull request that no webhook asked for
+	stuckAfter = 2 * time.Minute    // without a lease: the offer or the job was lost
+	keptFor    = 7 * 24 * time.Hour // deliveries that are done, and leases that have ended
 )
 
 // sweepUntil sweeps now and then every Options.Sweep until ctx ends.
@@ -27,6 +28,9 @@ func (f *Flow) sweepUntil(ctx context.Context) {
 	}
 	var caughtUp time.Time
 	for {
+		if err := f.store.Prune(ctx, time.Now().Add(-keptFor)); err != nil && ctx.Err() == nil {
+			f.log.Warn().Err(err).Msg("old rows not removed")
+		}
 		if time.Since(caughtUp) > catchUpPause {
 			if err := f.catchUp(ctx); err == nil {
 				caughtUp = time.Now()
@@ -52,7 +56,7 @@ func (f *Flow) lookAtAll(ctx context.Context) error {
 		return err
 	}
 	return f.wantLooks(ctx, slices.DeleteFunc(live, func(t task.Task) bool {
-		return t.Stage != task.CI && t.Stage != task.Review && t.Stage != task.Merge
+		return t.PR == 0
 	}))
 }
 
@@ -83,6 +87,9 @@ func (f *Flow) SweepOnce(ctx context.Context) error {
 }
 
 func (f *Flow) sweepHosts(ctx context.Context) error {
+	if time.Since(f.began) < hostGone {
+		return nil // the hosts have not had the time to say that they live
+	}
 	hosts, err := f.store.Hosts(ctx)
 	if err != nil {
 		return err
@@ -114,7 +121,12 @@ func (f *Flow) sweepTask(ctx context.Context, t task.Task, now time.Time) error 
 		}
 		return f.sweepLook(ctx, t, now)
 	case task.Queue:
-		if t.Waiting == task.ForUsage || rest < stuckAfter {
+		if t.PR != 0 && rest > lookPause {
+			if err := f.sweepLook(ctx, t, now); err != nil { // a person may have merged or closed it meanwhile
+				return err
+			}
+		}
+		if rest < stuckAfter || (t.Waiting != task.NotWaiting && t.Waiting != task.ForDependency) {
 			return nil
 		}
 		return f.reoffer(ctx, t)
@@ -131,7 +143,13 @@ func (f *Flow) sweepTask(ctx context.Context, t task.Task, now time.Time) error 
 	if rest < stuckAfter {
 		return nil
 	}
-	return f.store.Tx(ctx, func(tx *store.Tx) error { return f.enqueue(ctx, tx, t, task.Effect{Kind: effect}) })
+	return f.store.Tx(ctx, func(tx *store.Tx) error {
+		args, err := f.jobFor(ctx, tx, t, task.Effect{Kind: effect})
+		if err != nil {
+			return err
+		}
+		return tx.EnqueueOnce(ctx, args)
+	})
 }
 
 // sweepLook looks at a pull request every few minutes, spread over time by the task's own clock.
@@ -147,7 +165,7 @@ func (f *Flow) sweepLook(ctx context.Context, t task.Task, now time.Time) error 
 func (f *Flow) reoffer(ctx context.Context, t task.Task) error {
 	return f.store.Tx(ctx, func(tx *store.Tx) error {
 		if t.Waiting != task.NotWaiting || t.Offered != t.Generation {
-			return tx.Enqueue(ctx, pumpArgs{Repo: t.Repo}, noTime)
+			return tx.EnqueueOnce(ctx, pumpArgs{Repo: t.Repo})
 		}
 		o := work.Offer{Task: t.ID, Generation: t.Generation, Kind: work.Run}
 		return tx.Enqueue(ctx, offerArgs{Host: t.Host, Offer: o, Nonce: nonce(tx.Now)}, noTime)
@@ -167,7 +185,7 @@ func (f *Flow) sweepBatches(ctx context.Context) error {
 				return err
 			}
 			if _, _, ended := ending(tasks); ended {
-				if err := tx.Enqueue(ctx, settleArgs{Batch: b.ID}, noTime); err != nil {
+				if err := tx.EnqueueOnce(ctx, settleArgs{Batch: b.ID}); err != nil {
 					return err
 				}
 			}

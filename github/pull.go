@@ -142,6 +142,18 @@ func (r *Repo) UpdatePull(ctx context.Context, n int, title, body string) error 
 	return explain(fmt.Sprintf("update pull request %d", n), err)
 }
 
+// PullStatus says whether a pull request is open, and which commit merged it when it is merged.
+func (r *Repo) PullStatus(ctx context.Context, n int) (open bool, merged string, err error) {
+	p, err := r.pull(ctx, n)
+	if err != nil {
+		return false, "", err
+	}
+	if p.GetMerged() {
+		merged = p.GetMergeCommitSHA()
+	}
+	return p.GetState() == "open", merged, nil
+}
+
 func (r *Repo) pull(ctx context.Context, n int) (*gh.PullRequest, error) {
 	owner, repo := r.at()
 	pull, _, err := r.in.rest.PullRequests.Get(ctx, owner, repo, n)

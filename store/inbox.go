@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -148,7 +149,7 @@ func (s *Store) NextDelivery(ctx context.Context, lane string) (d batch.Delivery
 
 // Delivered ends the work on a delivery: state is done, noted (nothing to do, note says why) or dead (given up).
 func (s *Store) Delivered(ctx context.Context, id, state, note string) error {
-	return s.exec(ctx, "end delivery "+id, `UPDATE deliveries SET state = $2, note = $3, done_at = $4 WHERE id = $1`,
+	return s.exec(ctx, "end delivery "+id, `UPDATE deliveries SET state = $2, note = $3, done_at = $4, payload = '' WHERE id = $1`,
 		id, state, note, stamp(s.now()))
 }
 
@@ -164,6 +165,16 @@ func (s *Store) DeliveryState(ctx context.Context, id string) (state, note strin
 		err = ErrNotFound
 	}
 	return state, note, err
+}
+
+// Prune removes deliveries that are done with and leases that have ended before a moment. GitHub sends nothing
+// again that is older than three days.
+func (s *Store) Prune(ctx context.Context, before time.Time) error {
+	if err := s.exec(ctx, "remove old deliveries", `DELETE FROM deliveries WHERE state <> 'new' AND arrived_at < $1
+		AND seq < (SELECT MAX(seq) FROM deliveries)`, stamp(before)); err != nil {
+		return err
+	}
+	return s.exec(ctx, "remove old leases", `DELETE FROM leases WHERE ended_at <> '' AND ended_at < $1`, stamp(before))
 }
 
 func (s *Store) exec(ctx context.Context, what, query string, args ...any) error {

@@ -57,10 +57,10 @@ func (tx *Tx) DropLease(ctx context.Context, o work.Offer) error {
 	return nil
 }
 
-// LeasedRun says whether a run of the task is still on a host.
-func (tx *Tx) LeasedRun(ctx context.Context, taskID string) (bool, error) {
+// Leased says whether work of the task, of any kind but one, is still on a host.
+func (tx *Tx) Leased(ctx context.Context, taskID string, but work.Kind) (bool, error) {
 	var n int
-	err := tx.tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM leases WHERE task = $1 AND kind = 'run' AND ended_at = ''`, taskID).Scan(&n)
+	err := tx.tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM leases WHERE task = $1 AND kind <> $2 AND ended_at = ''`, taskID, string(but)).Scan(&n)
 	return n > 0, err
 }
 

@@ -92,9 +92,17 @@ func (s *Store) Said(ctx context.Context, key string) (comment int64, digest str
 
 // Say notes the comment that was written about a key.
 func (s *Store) Say(ctx context.Context, key string, comment int64, digest string) error {
-	return s.exec(ctx, "note comment", `INSERT INTO said (key, comment, digest, at) VALUES ($1, $2, $3, $4)
+	return s.Tx(ctx, func(tx *Tx) error { return tx.Say(ctx, key, comment, digest) })
+}
+
+// Say notes the comment, or the act, about a key, with everything else in the transaction.
+func (tx *Tx) Say(ctx context.Context, key string, comment int64, digest string) error {
+	if _, err := tx.tx.ExecContext(ctx, `INSERT INTO said (key, comment, digest, at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (key) DO UPDATE SET comment = excluded.comment, digest = excluded.digest, at = excluded.at`,
-		key, comment, digest, stamp(s.now()))
+		key, comment, digest, stamp(tx.Now)); err != nil {
+		return fmt.Errorf("note %s: %w", key, err)
+	}
+	return nil
 }
 
 // Lock takes a named lock for at most ttl; a lock whose time is over is free. Unlock gives it back.

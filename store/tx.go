@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"dozens/batch"
 	"dozens/batch/task"
@@ -46,6 +47,16 @@ func (tx *Tx) Enqueue(ctx context.Context, args river.JobArgs, at time.Time) err
 	if !at.IsZero() {
 		opts = &river.InsertOpts{ScheduledAt: at}
 	}
+	if _, err := tx.s.jobs.InsertTx(ctx, tx.tx, args, opts); err != nil {
+		return fmt.Errorf("enqueue %s: %w", args.Kind(), err)
+	}
+	return nil
+}
+
+// EnqueueOnce inserts a job unless the same one is waiting or at work.
+func (tx *Tx) EnqueueOnce(ctx context.Context, args river.JobArgs) error {
+	opts := &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning, rivertype.JobStateRetryable, rivertype.JobStateScheduled}}}
 	if _, err := tx.s.jobs.InsertTx(ctx, tx.tx, args, opts); err != nil {
 		return fmt.Errorf("enqueue %s: %w", args.Kind(), err)
 	}

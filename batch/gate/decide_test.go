@@ -136,6 +136,8 @@ func TestDecide(t *testing.T) {
 		{"approval of the requester, allowed", func(f *Facts, p *Policy) {
 			f.Reviews, p.RequesterCounts = []Review{review(alice, "admin", "APPROVED", "head")}, true
 		}, Merge, Green, true, ""},
+		{"approval of who instructed the session", func(_ *Facts, p *Policy) { p.Askers = []Actor{{Login: "Bob"}} }, Wait, Green, false, "approval"},
+		{"approval of who instructed the session, allowed", func(_ *Facts, p *Policy) { p.Askers, p.RequesterCounts = []Actor{{Login: "bob"}}, true }, Merge, Green, true, ""},
 		{"two wanted, one there", func(_ *Facts, p *Policy) { p.Approvals = 2 }, Wait, Green, false, "approval"},
 		{"two wanted, the same twice", func(f *Facts, p *Policy) { f.Reviews, p.Approvals = []Review{approve, approve}, 2 }, Wait, Green, false, "approval"},
 		{"two wanted, two there", func(f *Facts, p *Policy) {

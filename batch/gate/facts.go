@@ -69,6 +69,7 @@ type Policy struct {
 	RepoID          int64
 	BotID           int64 // our account's id
 	Requester       Actor
+	Askers          []Actor  // others whose words went into the work; their approval is like the requester's
 	RequesterCounts bool     // the requester's own approval counts
 	Approvals       int      // needed, at least 1
 	AllowNoChecks   bool     // a commit without any check may count as green

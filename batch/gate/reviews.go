@@ -79,6 +79,8 @@ func (j *judge) discount(r Review) string {
 		return "they opened the pull request"
 	case !j.p.RequesterCounts && maybeSame(j.p.Requester, r.By):
 		return "they asked for the work"
+	case !j.p.RequesterCounts && slices.ContainsFunc(j.p.Askers, func(a Actor) bool { return maybeSame(a, r.By) }):
+		return "the session worked by their words"
 	}
 	return ""
 }

@@ -32,21 +32,22 @@ func table() []rule {
 		{[]Stage{Queue}, "leased", []Stage{Run}, "a host took it; the run begins", leased},
 		{[]Stage{Queue}, "unblocked", []Stage{Queue}, "what it depends on is merged; it starts from a base that has it", unblocked},
 		{[]Stage{Queue}, "skipped", []Stage{Cleanup}, "what it depends on did not come; cancelled with the reason", skipped},
-		{[]Stage{Queue}, "answered", []Stage{Queue}, "the question is answered; the same session goes on", answered},
+		{[]Stage{Queue, CI}, "answered", []Stage{Queue}, "the question is answered; the same session goes on", answered},
 		{[]Stage{Queue}, "funded", []Stage{Queue}, "budget or usage limit allow it again", funded},
 		{[]Stage{Queue}, "overspent", []Stage{Queue}, "the batch's budget is spent; it waits for /budget", overspent},
 		{live, "held", live, "merging it is held, or allowed again", held},
 		{[]Stage{Run}, "lapsed", []Stage{Queue}, "the host is gone; a new generation may be leased", lapsed},
-		{[]Stage{Run}, "reported", []Stage{Publish, Queue, Cleanup}, "done: publish; question, limit, stray paths, unusable result: queue; plan: cleanup", ranRun},
+		{[]Stage{Run}, "reported", []Stage{Publish, Queue, CI, Cleanup}, "done: publish; question, limit, stray paths, unusable result: queue; nothing new for its pull request: ci; plan: cleanup", ranRun},
 		{[]Stage{Publish}, "reported", []Stage{Publish, Cleanup}, "pushed: the pull request is opened; refused: failed", ranPublish},
-		{[]Stage{Publish}, "opened", []Stage{CI}, "the pull request exists at the pushed commit", opened},
+		{[]Stage{Publish}, "opened", []Stage{CI, Queue}, "the pull request exists at the pushed commit; instructions that came meanwhile: queue", opened},
 		{[]Stage{CI, Review, Merge}, "judged", []Stage{CI, Review, Merge, Queue, Cleanup}, "green: review; approved: merge; red, change request, conflict: queue; closed: cleanup", judged},
-		{[]Stage{Merge, Review, CI}, "merged", []Stage{Cleanup}, "the squash commit is on the base branch", merged},
+		{live, "merged", []Stage{Cleanup}, "the squash commit is on the base branch, by us or by a person", merged},
+		{[]Stage{Cleanup}, "merged", []Stage{Cleanup}, "it was merged while it was being stopped: it ends done", mergedLate},
 		{[]Stage{Merge}, "unmerged", []Stage{CI, Review}, "the head or base moved: the gate looks again; a rule refused: review, with the words", unmerged},
 		{[]Stage{Queue, Run, Publish, CI, Review, Merge}, "instructed", []Stage{Queue, Run, Publish}, "further instructions: the session gets them with its next run", instructed},
 		{live, "stopped", []Stage{Cleanup}, "a person ended it, or the issue was closed", stopped},
 		{live, "failed", []Stage{Cleanup}, "the server cannot go on with it", failed},
-		{[]Stage{Cleanup}, "reported", []Stage{Cleanup}, "the last words of a stopped run: only its cost counts", lateReport},
+		{[]Stage{Cleanup}, "reported", []Stage{Cleanup}, "the last words of stopped work: its cost counts, and what it pushed is removed", lateReport},
 		{[]Stage{Cleanup}, "cleaned", []Stage{Done, Failed, Cancelled}, "nothing is left behind", cleaned},
 		{[]Stage{Failed, Cancelled}, "retried", []Stage{Queue}, "a person wants it again: a new generation and a new session", retried},
 	}
@@ -60,7 +61,7 @@ func Next(t Task, s Signal, now time.Time) (Task, []Effect, error) {
 			continue
 		}
 		next := t
-		next.ReadBack = slices.Clone(t.ReadBack)
+		next.ReadBack, next.Asked = slices.Clone(t.ReadBack), slices.Clone(t.Asked)
 		effects, err := r.do(&next, s, now)
 		if err != nil {
 			return t, nil, err
@@ -97,6 +98,12 @@ func park(t *Task, why Waiting, detail string) {
 	t.Stage = Queue
 	t.Generation++
 	t.Waiting, t.Detail = why, detail
+}
+
+// askBeside asks a person while the pull request stays as it is: it goes on when they answer, and as well when
+// checks or reviewers come to another view by themselves. prompt is what the session is told beside the answer.
+func askBeside(t *Task, question, prompt string) {
+	t.Stage, t.Waiting, t.Detail, t.Prompt = CI, ForAnswer, question, prompt
 }
 
 // end sends the task through cleanup to its final stage.
@@ -141,9 +148,13 @@ func answered(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 		return nil, ErrIgnored
 	}
 	a := s.(Answered)
-	t.Waiting, t.Detail = NotWaiting, ""
 	t.Rounds = 0 // a person looked at it: the count of rounds without one begins anew
-	t.Prompt = strings.TrimSpace(t.Prompt + "\n\n" + Quote("answer", a.By, a.Text))
+	t.Asked = append(t.Asked, a.By)
+	prompt := strings.TrimSpace(t.Prompt + "\n\n" + Quote("answer", a.By, a.Text))
+	if t.Stage == CI {
+		return requeue(t, prompt), nil
+	}
+	t.Waiting, t.Detail, t.Prompt = NotWaiting, "", prompt
 	return []Effect{{Kind: Pump}}, nil
 }
 
@@ -218,7 +229,7 @@ func ranRun(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 		return []Effect{{Kind: Ask}, {Kind: Pump}}, nil
 	case work.UsageOver:
 		park(t, ForUsage, r.Reason)
-		return []Effect{{Kind: Wake, After: usagePause}}, nil
+		return []Effect{{Kind: Wake, After: usagePause}, {Kind: Pump}}, nil
 	case work.Stopped:
 		return requeue(t, t.Prompt), nil
 	case work.Unusable:
@@ -255,6 +266,10 @@ func coded(t *Task, rep Reported) []Effect {
 	if r.Head == "" || r.Head == t.BaseSHA {
 		return sendBack(t, 1, nothingPrompt, "the agent reported done without changing anything")
 	}
+	if t.PR != 0 && r.Head == t.Pushed && t.Instructions == "" {
+		askBeside(t, "The session changed nothing more. It says: "+t.Summary, "")
+		return []Effect{{Kind: Ask}, {Kind: Look}, {Kind: Pump}}
+	}
 	t.Head = r.Head
 	if t.Instructions != "" {
 		return requeue(t, "")
@@ -287,6 +302,9 @@ func opened(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 		return nil, ErrIgnored
 	}
 	t.PR, t.Stage, t.Checks = o.PR, CI, "waiting for checks"
+	if t.Instructions != "" {
+		return requeue(t, ""), nil
+	}
 	return []Effect{{Kind: Look}}, nil
 }
 
@@ -301,13 +319,17 @@ func judged(t *Task, s Signal, now time.Time) ([]Effect, error) {
 		return end(t, Cancelled, "the pull request was closed by a person"), nil
 	}
 	if v.Head != t.Pushed {
-		t.Stage, t.Detail = CI, "somebody pushed to the branch; a person has to merge it"
+		t.Stage, t.Waiting, t.Detail = CI, NotWaiting, "somebody pushed to the branch; a person has to merge it"
 		return nil, nil
 	}
 	if j.Key != "" && !slices.Contains(t.ReadBack, j.Key) {
 		return sendOn(t, j), nil
 	}
+	if t.Waiting == ForAnswer && v.Action == gate.Fix {
+		return nil, nil // a person has been asked, and nothing is better
+	}
 	was := t.Stage
+	t.Waiting, t.Prompt = NotWaiting, ""
 	t.Stage, t.Detail = stageOf(v), j.Overdue
 	if t.Stage != was && t.Stage == Merge && t.ApprovedAt.IsZero() {
 		t.ApprovedAt = now
@@ -337,8 +359,7 @@ func stageOf(v gate.Verdict) Stage {
 func sendOn(t *Task, j Judged) []Effect {
 	t.ReadBack = append(t.ReadBack, j.Key)
 	if t.Rounds >= j.Limits.Rounds {
-		park(t, ForAnswer, fmt.Sprintf("%d rounds did not satisfy checks and reviewers. What should the session do?", t.Rounds))
-		t.Prompt = j.Feedback
+		askBeside(t, fmt.Sprintf("%d rounds did not satisfy checks and reviewers. What should the session do?", t.Rounds), j.Feedback)
 		return []Effect{{Kind: Ask}}
 	}
 	t.Rounds++
@@ -349,7 +370,21 @@ func sendOn(t *Task, j Judged) []Effect {
 }
 
 func merged(t *Task, s Signal, _ time.Time) ([]Effect, error) {
-	return mergedBy(t, s.(Merged).SHA), nil
+	generation, running := t.Generation, t.Stage == Run
+	return stopping(running, generation, mergedBy(t, s.(Merged).SHA)), nil
+}
+
+func mergedLate(t *Task, s Signal, _ time.Time) ([]Effect, error) {
+	t.Merged, t.Outcome, t.Detail = s.(Merged).SHA, Done, ""
+	return nil, nil
+}
+
+// stopping puts the end of a run in front of the effects, when there is one.
+func stopping(running bool, generation int, effects []Effect) []Effect {
+	if !running {
+		return effects
+	}
+	return append([]Effect{{Kind: StopRun, Generation: generation}}, effects...)
 }
 
 func mergedBy(t *Task, sha string) []Effect {
@@ -362,7 +397,8 @@ func unmerged(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	t.Detail = u.Why
 	if u.Moved {
 		t.Stage = CI
-		return []Effect{{Kind: Look, After: 2 * time.Second}}, nil
+		t.Unmerged++
+		return []Effect{{Kind: Look, After: time.Second << min(t.Unmerged, 6)}}, nil
 	}
 	t.Stage = Review
 	return nil, nil
@@ -370,6 +406,10 @@ func unmerged(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 
 func instructed(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	i := s.(Instructed)
+	if i.Key != "" && slices.Contains(t.ReadBack, i.Key) {
+		return nil, ErrIgnored
+	}
+	t.ReadBack, t.Asked = append(t.ReadBack, i.Key), append(t.Asked, i.By)
 	text := Quote("instruction", i.By, i.Text)
 	t.Returns, t.Rounds = 0, 0
 	switch t.Stage {
@@ -383,7 +423,7 @@ func instructed(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 		}
 		return []Effect{{Kind: Pump}}, nil
 	case CI, Review, Merge:
-		return requeue(t, text), nil
+		return requeue(t, strings.TrimSpace(t.Prompt+"\n\n"+text)), nil
 	case Cleanup, Done, Failed, Cancelled:
 	}
 	return nil, ErrIgnored
@@ -391,28 +431,24 @@ func instructed(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 
 func stopped(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	generation, running := t.Generation, t.Stage == Run
-	effects := end(t, Cancelled, s.(Stopped).Why)
-	if running {
-		effects = append([]Effect{{Kind: StopRun, Generation: generation}}, effects...)
-	}
-	return effects, nil
+	return stopping(running, generation, end(t, Cancelled, s.(Stopped).Why)), nil
 }
 
 func failed(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	generation, running := t.Generation, t.Stage == Run
-	effects := end(t, Failed, s.(FailedNow).Why)
-	if running {
-		effects = append([]Effect{{Kind: StopRun, Generation: generation}}, effects...)
-	}
-	return effects, nil
+	return stopping(running, generation, end(t, Failed, s.(FailedNow).Why)), nil
 }
 
 func lateReport(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	r := s.(Reported).Report
-	if r.Kind != work.Run || r.Generation != t.Generation {
+	if r.Generation != t.Generation {
 		return nil, ErrIgnored
 	}
 	book(t, r)
+	if r.Kind == work.Publish && r.Outcome == work.Pushed {
+		t.Pushed = r.Head
+		return []Effect{{Kind: Clean}}, nil
+	}
 	return nil, nil
 }
 
@@ -424,13 +460,26 @@ func cleaned(t *Task, _ Signal, _ time.Time) ([]Effect, error) {
 func retried(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	r := s.(Retried)
 	t.Session, t.Outcome, t.EndedAt = r.Session, "", time.Time{}
-	t.Returns, t.Rounds, t.Pushes = 0, 0, 0
+	t.Returns, t.Rounds, t.Pushes, t.Unmerged = 0, 0, 0, 0
 	t.PR, t.Pushed, t.Head, t.Merged = 0, "", "", ""
 	t.ReadBack, t.ApprovedAt = nil, time.Time{}
 	if r.BaseSHA != "" {
 		t.BaseSHA = r.BaseSHA
 	}
-	return requeue(t, strings.TrimSpace(r.Text)), nil
+	effects := requeue(t, strings.TrimSpace(r.Text))
+	t.Branch = Branch(t.Label, t.ID, t.Generation) // what the last try pushed is not in the way
+	if len(t.DependsOn) > 0 {
+		t.Waiting = ForDependency
+	}
+	return effects, nil
+}
+
+// Branch names a task's branch. The first try has the short name; each retry has its own.
+func Branch(label, id string, generation int) string {
+	if generation == 1 {
+		return "dozens/" + label + "-" + id
+	}
+	return fmt.Sprintf("dozens/%s-%s-%d", label, id, generation)
 }
 
 // Quote wraps a person's words as marked data for a prompt. The closing mark cannot be forged by the text.

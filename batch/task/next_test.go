@@ -72,7 +72,7 @@ func TestNext(t *testing.T) {
 		{"stray paths twice fail with the list", with(at(Run), func(t *Task) { t.Returns = 1 }), Reported{Report: ran(work.Done, nil).Report, Stray: []string{"x"}}, Cleanup, "", "clean pump refresh", func(t Task) bool { return t.Outcome == Failed && strings.Contains(t.Detail, "- x") }},
 		{"a question parks", at(Run), ran(work.Question, nil), Queue, ForAnswer, "ask pump refresh", func(t Task) bool { return t.Detail == "why" && t.Generation == 4 }},
 		{"a limit parks", at(Run), ran(work.Limit, nil), Queue, ForBudget, "ask pump refresh", nil},
-		{"the account's limit parks and wakes", at(Run), ran(work.UsageOver, nil), Queue, ForUsage, "wake refresh", nil},
+		{"the account's limit parks and wakes", at(Run), ran(work.UsageOver, nil), Queue, ForUsage, "wake pump refresh", nil},
 		{"no usable result goes back", at(Run), ran(work.Unusable, nil), Queue, "", "pump refresh", nil},
 		{"no usable result three times fails", with(at(Run), func(t *Task) { t.Returns = 2 }), ran(work.Unusable, nil), Cleanup, "", "clean pump refresh", func(t Task) bool { return t.Outcome == Failed }},
 		{"the repository is gone", at(Run), ran(work.Gone, nil), Cleanup, "", "clean pump refresh", func(t Task) bool { return t.Outcome == Failed && t.Detail == "why" }},
@@ -93,7 +93,7 @@ func TestNext(t *testing.T) {
 		{"approval withdrawn", at(Merge), verdict(green), Review, "", "refresh", nil},
 		{"red checks go to the session", at(CI), told(verdict(gate.Verdict{Action: gate.Fix, Checks: gate.Red}), "checks:head"), Queue, "", "pump refresh", func(t Task) bool { return t.Prompt == "mend it" && t.Rounds == 1 && t.Generation == 4 }},
 		{"the same red checks only once", with(at(CI), func(t *Task) { t.ReadBack = []string{"checks:head"} }), told(verdict(gate.Verdict{Action: gate.Fix, Checks: gate.Red}), "checks:head"), CI, "", "refresh", nil},
-		{"rounds are bounded", with(at(CI), func(t *Task) { t.Rounds = 2 }), told(verdict(gate.Verdict{Action: gate.Fix, Checks: gate.Red}), "checks:head"), Queue, ForAnswer, "ask refresh", nil},
+		{"rounds are bounded", with(at(CI), func(t *Task) { t.Rounds = 2 }), told(verdict(gate.Verdict{Action: gate.Fix, Checks: gate.Red}), "checks:head"), CI, ForAnswer, "ask refresh", func(t Task) bool { return t.Prompt == "mend it" }},
 		{"somebody pushed", at(Review), Judged{Verdict: gate.Verdict{Head: "theirs", Action: gate.Merge, Checks: gate.Green}}, CI, "", "refresh", nil},
 		{"closed by a person", at(Review), verdict(gate.Verdict{Action: gate.Closed}), Cleanup, "", "clean pump refresh", func(t Task) bool { return t.Outcome == Cancelled }},
 		{"merged by a person", at(Review), Judged{Verdict: gate.Verdict{Action: gate.Merged, Head: "head"}, MergeCommit: "squash"}, Cleanup, "", "clean pump refresh", func(t Task) bool { return t.Outcome == Done && t.Merged == "squash" }},
@@ -107,6 +107,18 @@ func TestNext(t *testing.T) {
 		{"answered", with(at(Queue), func(t *Task) { t.Waiting = ForAnswer }), Answered{"SQLite", "ada"}, Queue, "", "pump refresh", func(t Task) bool { return strings.Contains(t.Prompt, "SQLite") }},
 		{"its dependency is merged", with(at(Queue), func(t *Task) { t.Waiting = ForDependency }), Unblocked{"later"}, Queue, "", "pump refresh", func(t Task) bool { return t.BaseSHA == "later" }},
 		{"its dependency failed", with(at(Queue), func(t *Task) { t.Waiting = ForDependency }), Skipped{"no"}, Cleanup, "", "clean pump refresh", func(t Task) bool { return t.Outcome == Cancelled }},
+		{"instructions during publish bring another run", with(at(Publish), func(t *Task) { t.Instructions = "more" }), Opened{PR: 9, Head: "head"}, Queue, "", "pump refresh", func(t Task) bool { return t.PR == 9 && t.Prompt == "more" }},
+		{"an answer to red checks without a commit asks a person", at(Run), ran(work.Done, func(r *work.Report) { r.Head = "head" }), CI, ForAnswer, "ask look pump refresh", nil},
+		{"asked, and red as before", with(at(CI), func(t *Task) { t.Waiting = ForAnswer }), verdict(gate.Verdict{Action: gate.Fix, Checks: gate.Red}), CI, ForAnswer, "refresh", nil},
+		{"asked, and a reviewer has approved", with(at(CI), func(t *Task) { t.Waiting = ForAnswer; t.Prompt = "x" }), verdict(gate.Verdict{Action: gate.Merge, Checks: gate.Green}), Merge, "", "merge refresh", func(t Task) bool { return t.Prompt == "" }},
+		{"asked and answered", with(at(CI), func(t *Task) { t.Waiting = ForAnswer; t.Prompt = "mend it" }), Answered{"like this", "ada"}, Queue, "", "pump refresh", func(t Task) bool {
+			return strings.HasPrefix(t.Prompt, "mend it") && strings.Contains(t.Prompt, "like this")
+		}},
+		{"merged by a person while its session waits", with(at(Queue), func(t *Task) { t.Waiting = ForAnswer }), Merged{"squash"}, Cleanup, "", "clean pump refresh", func(t Task) bool { return t.Outcome == Done && t.Waiting == "" }},
+		{"merged while being stopped", with(at(Cleanup), func(t *Task) { t.Outcome = Cancelled }), Merged{"squash"}, Cleanup, "", "refresh", func(t Task) bool { return t.Outcome == Done }},
+		{"a push that lands while being stopped is removed", at(Cleanup), pushed(work.Pushed), Cleanup, "", "clean refresh", nil},
+		{"who instructs does not approve", at(Review), Instructed{Text: "more", By: "ada", Key: "k"}, Queue, "", "pump refresh", func(t Task) bool { return len(t.Asked) == 1 && t.Asked[0] == "ada" }},
+		{"a retried dependent waits again", with(at(Cancelled), func(t *Task) { t.DependsOn = []string{"x"} }), Retried{}, Queue, ForDependency, "pump refresh", func(t Task) bool { return t.Branch == "dozens/users-t1-4" }},
 		{"retried", at(Failed), Retried{Session: "s2", BaseSHA: "later"}, Queue, "", "pump refresh", func(t Task) bool { return t.Generation == 4 && t.PR == 0 && t.Session == "s2" }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -147,7 +159,8 @@ func TestIgnored(t *testing.T) {
 		"opened at another commit":        {at(Publish), Opened{PR: 7, Head: "other"}},
 		"stop of an ended task":           {at(Done), Stopped{}},
 		"retry of a merged task":          {at(Done), Retried{}},
-		"merge of a task in its cleanup":  {at(Cleanup), Merged{"x"}},
+		"merge of a task that has ended":  {at(Cancelled), Merged{"x"}},
+		"instruction taken before":        {with(at(Review), func(t *Task) { t.ReadBack = []string{"k"} }), Instructed{Key: "k"}},
 		"old run's report during cleanup": {at(Cleanup), old},
 	} {
 		got, effects, err := Next(c.task, c.signal, now)
@@ -180,7 +193,7 @@ func TestWalk(t *testing.T) {
 			if next.Stage == Done && next.Merged == "" {
 				t.Fatal("done without a merge")
 			}
-			if next.Waiting != NotWaiting && next.Stage != Queue {
+			if next.Waiting != NotWaiting && next.Stage != Queue && next.Stage != CI {
 				t.Fatalf("waits at %s", next.Stage)
 			}
 			tk = next
@@ -201,7 +214,7 @@ func anySignal(rnd *rand.Rand, t Task) Signal {
 		judged.Key = string(rune('a' + rnd.IntN(20)))
 	}
 	all := []Signal{Leased{"h1"}, Lapsed{Generation: t.Generation - rnd.IntN(2)}, run, run, push, push, Opened{PR: 7, Head: t.Pushed}, judged, judged, judged,
-		Merged{"squash"}, Unmerged{Moved: rnd.IntN(2) == 0}, Answered{"yes", "ada"}, Funded{}, Instructed{"more", "ada"}, Overspent{"money"}, Held{On: rnd.IntN(2) == 0}, Cleaned{}, Retried{Session: "s"}}
+		Merged{"squash"}, Unmerged{Moved: rnd.IntN(2) == 0}, Answered{"yes", "ada"}, Funded{}, Instructed{Text: "more", By: "ada"}, Overspent{"money"}, Held{On: rnd.IntN(2) == 0}, Cleaned{}, Retried{Session: "s"}}
 	if rnd.IntN(20) == 0 {
 		all = append(all, Stopped{"stop"}, FailedNow{"no"})
 	}

@@ -72,7 +72,10 @@ type Skipped struct{ Why string }
 type Answered struct{ Text, By string }
 
 // Instructed says that an authorised person gave the session further instructions.
-type Instructed struct{ Text, By string }
+type Instructed struct {
+	Text, By string
+	Key      string // of the comment, so that it is taken once
+}
 
 // Funded says that the limit was raised, or the time to wait is over.
 type Funded struct{}

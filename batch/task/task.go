@@ -107,6 +107,10 @@ type Task struct {
 	EndedAt    time.Time `json:"ended_at,omitzero"`
 	// ApprovedAt is when the gate first said merge: the age that orders the merge train.
 	ApprovedAt time.Time `json:"approved_at,omitzero"`
+	// Asked lists the logins of those whose words went into the work beside the requester's: their approval does not
+	// count where the requester's does not.
+	Asked    []string `json:"asked,omitempty"`
+	Unmerged int      `json:"unmerged,omitempty"` // merge requests in a row that GitHub did not carry out
 	// ReadBack is the feedback already given to the session (review ids, check commits), so that none is given twice.
 	ReadBack []string `json:"read_back,omitempty"`
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"dozens/config"
+	"dozens/runner"
 	"dozens/runner/worktree"
 	"dozens/store"
 )
@@ -107,7 +108,7 @@ func tryGitHub(ctx context.Context, cfg config.Server) (found, hint string, err 
 }
 
 func tryAgent(ctx context.Context, cfg config.Server) (found, hint string, err error) {
-	agent, err := newAgent(cfg.Agent, nil, nil, zerolog.Nop())
+	agent, err := newAgent(cfg.Agent, nil, nil, runner.Identity{}, zerolog.Nop())
 	if err != nil {
 		return "", "npm install -g @anthropic-ai/claude-code, or point DOZENS_AGENT to the program", err
 	}

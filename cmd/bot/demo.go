@@ -119,10 +119,6 @@ func (s *show) server(ctx context.Context) (*server, error) {
 		}
 		args, env = []string{"scripted-agent"}, []string{"PATH=" + os.Getenv("PATH")}
 	}
-	agent, err := newAgent(binary, args, env, log)
-	if err != nil {
-		return nil, errors.Join(err, ln.Close())
-	}
 	app := s.world.GitHub.App()
 	s.web = "http://" + ln.Addr().String()
 	cfg := config.Server{
@@ -130,7 +126,12 @@ func (s *show) server(ctx context.Context) (*server, error) {
 			PrivateKey: config.Secret(app.PrivateKey), WebhookSecrets: []config.Secret{config.Secret(app.WebhookSecret)}},
 		DataDir: filepath.Join(s.dir, "data"), Sandbox: "none", Slots: s.slots, PublicURL: s.web,
 	}
-	srv, err := newServer(ctx, serveOptions{Config: cfg, Listener: ln, Agent: agent, Log: log, Pace: time.Second})
+	author := identity(ctx, cfg, log)
+	agent, err := newAgent(binary, args, env, author, log)
+	if err != nil {
+		return nil, errors.Join(err, ln.Close())
+	}
+	srv, err := newServer(ctx, serveOptions{Config: cfg, Listener: ln, Agent: agent, Author: author, Log: log, Pace: time.Second})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -8,6 +9,7 @@ import (
 
 	"dozens/internal/demo"
 	"dozens/internal/lookalike"
+	"dozens/internal/scripted"
 )
 
 func exists(path string) bool {
@@ -221,4 +223,80 @@ func TestHold(t *testing.T) {
 	w.heldBecause("held")
 	w.comment(i, demo.Requester, "/unhold")
 	w.settled(i, 1)
+}
+
+// TestWhoInstructsDoesNotApprove: a reviewer who told the session what to do cannot approve it alone.
+func TestWhoInstructsDoesNotApprove(t *testing.T) {
+	t.Parallel()
+	w, i := asked(t, options{})
+	if _, err := w.GitHub.AddPerson("linus", "User"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Repo.Grant("linus", "write"); err != nil {
+		t.Fatal(err)
+	}
+	first := w.inReview()
+	w.comment(w.Repo.Issue(first.Number), demo.Reviewer, "/claude do it again")
+	w.eventually("the session asks, because nothing changes", func() bool { return w.said(w.Repo.Issue(first.Number), "changed nothing more") > 0 })
+	w.comment(w.Repo.Issue(first.Number), demo.Reviewer, "then leave it")
+	w.eventually("it asks again", func() bool { return w.said(w.Repo.Issue(first.Number), "changed nothing more") > 1 })
+	w.approve(demo.Reviewer)
+	w.comment(w.Repo.Issue(first.Number), demo.Requester, "/status")
+	if p := w.pull(); p.Merged || w.squashes() != 0 {
+		t.Fatal("merged on the approval of the person who dictated it")
+	}
+	if _, err := w.Repo.Pull(first.Number).Merge("linus", "squash"); err != nil {
+		t.Fatal(err)
+	}
+	w.settled(i, 1)
+}
+
+// TestPersonTakesOver: a person merges, or closes, the pull request while its session waits for an answer.
+func TestPersonTakesOver(t *testing.T) {
+	t.Parallel()
+	red := func(ctx context.Context, job lookalike.CIJob) {
+		_ = job.Set("build", "completed", "failure", "no", "no")
+	}
+	for name, merges := range map[string]bool{"merges": true, "closes": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, i := asked(t, options{ci: red, settings: "limits: {rounds: 0}\n"})
+			p := w.pull()
+			w.eventually("the rounds are over", func() bool { return w.said(w.Repo.Issue(p.Number), "rounds did not satisfy") > 0 })
+			if !merges {
+				if err := w.Repo.Issue(p.Number).Close(demo.Requester); err != nil {
+					t.Fatal(err)
+				}
+				w.eventually("it is cancelled", func() bool { return w.said(i, "1 cancelled") == 1 })
+				return
+			}
+			if err := w.Repo.Pull(p.Number).SetDraft(demo.Requester, false); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Repo.Pull(p.Number).Merge(demo.Requester, "squash"); err != nil {
+				t.Fatal(err)
+			}
+			w.settled(i, 1)
+		})
+	}
+}
+
+// TestRetry: a task that failed after its pull request was open is done again, on a branch of its own.
+func TestRetry(t *testing.T) {
+	t.Parallel()
+	stray := scripted.Step{Do: scripted.Write, Path: ".github/x.yml", Text: "x\n"}
+	script := scripted.Script{Rules: []scripted.Rule{{Kind: "code", Runs: []scripted.Run{
+		{Steps: []scripted.Step{better, allDone}}, {Steps: []scripted.Step{stray, allDone}}, {Steps: []scripted.Step{stray, allDone}},
+	}}}}
+	w := newWorld(t, options{script: script})
+	i := w.issue("Make a better", "", "claude")
+	p := w.inReview()
+	w.comment(w.Repo.Issue(p.Number), demo.Requester, "/claude and the workflow")
+	w.eventually("it fails", func() bool { return w.said(i, "1 failed") == 1 })
+	w.comment(i, demo.Requester, "/retry failed")
+	w.eventually("a second pull request is ready", func() bool { pulls := w.Repo.Pulls(); return len(pulls) == 2 && !pulls[1].Draft })
+	if _, err := w.Repo.Pull(w.Repo.Pulls()[1].Number).Review(demo.Reviewer, "APPROVE", "fine"); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("it is merged", func() bool { return w.squashes() == 1 && !w.state(i).Open })
 }

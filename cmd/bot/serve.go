@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -46,11 +47,12 @@ func serveVerb(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
-	agent, err := newAgent(cfg.Agent, nil, nil, log)
+	author := identity(ctx, cfg, log)
+	agent, err := newAgent(cfg.Agent, nil, nil, author, log)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	s, err := newServer(ctx, serveOptions{Config: cfg, Listener: ln, Agent: agent, Log: log})
+	s, err := newServer(ctx, serveOptions{Config: cfg, Listener: ln, Agent: agent, Author: author, Log: log})
 	if err != nil {
 		return err
 	}
@@ -82,18 +84,40 @@ func newLog(cfg config.Log, w io.Writer) (zerolog.Logger, error) {
 	return zerolog.New(w).Level(level).With().Timestamp().Logger(), nil
 }
 
-const (
-	commitName  = "Dozens"
-	commitEmail = "dozens@users.noreply.github.com"
-)
+const identityTime = 15 * time.Second // for GitHub to say who the app is
+
+// identity is the author of the agents' commits: the app's own account, by the address that GitHub links to it.
+// Without an answer it is a name that belongs to nobody.
+func identity(ctx context.Context, cfg config.Server, log zerolog.Logger) runner.Identity {
+	nobody := runner.Identity{Name: "Dozens", Email: "dozens@localhost.invalid"}
+	app, err := newGitHub(serveOptions{Config: cfg, Log: log})
+	if err != nil {
+		return nobody // newServer says it
+	}
+	ctx, cancel := context.WithTimeout(ctx, identityTime)
+	defer cancel()
+	me, err := app.Me(ctx)
+	if err != nil || me.ID == 0 {
+		log.Warn().Err(err).Msg("the app's account is not known; commits are by " + nobody.Email)
+		return nobody
+	}
+	host := "github.com"
+	if web, err := url.Parse(cfg.GitHub.WebURL); err == nil && web.Hostname() != "" {
+		host = web.Hostname()
+	}
+	return runner.Identity{Name: me.Login, Email: fmt.Sprintf("%d+%s@users.noreply.%s", me.ID, me.Login, host)}
+}
+
+// agentGrace is how long a stopped agent may take to end by itself: /stop is to be over in two seconds.
+const agentGrace = 1500 * time.Millisecond
 
 // newAgent finds the claude program. args go before its own; env is what agents see of this process's
 // environment, nil for what the allow-list lets through.
-func newAgent(binary string, args, env []string, log zerolog.Logger) (*claude.Driver, error) {
+func newAgent(binary string, args, env []string, author runner.Identity, log zerolog.Logger) (*claude.Driver, error) {
 	if env == nil {
 		env = claude.FromEnviron(os.Environ())
 	}
-	return claude.New(claude.Options{Binary: binary, Args: args, Env: env, Name: commitName, Email: commitEmail, Log: log})
+	return claude.New(claude.Options{Binary: binary, Args: args, Env: env, Name: author.Name, Email: author.Email, Grace: agentGrace, Log: log})
 }
 
 // serveOptions are what a server is made of. The server owns the listener.
@@ -101,6 +125,7 @@ type serveOptions struct {
 	Config   config.Server
 	Listener net.Listener
 	Agent    *claude.Driver
+	Author   runner.Identity // of the agents' commits
 	Log      zerolog.Logger
 	Pace     time.Duration // see flow.Options
 }
@@ -191,11 +216,7 @@ func hostUntil(ctx, rest context.Context, o serveOptions, wire *bus.Bus) error {
 		return nil
 	}
 	dir := filepath.Join(o.Config.DataDir, "host")
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	trees, err := worktree.Open(dir, o.Log, worktree.Helper(self, "git-credential"))
+	trees, err := worktree.Open(dir, o.Log)
 	if err != nil {
 		return err
 	}
@@ -206,7 +227,7 @@ func hostUntil(ctx, rest context.Context, o serveOptions, wire *bus.Bus) error {
 	}
 	defer conn.Close()
 	host, err := runner.New(runner.Options{Name: hostName, Dir: dir, Slots: o.Config.Slots, Server: conn, Trees: trees, Agent: o.Agent,
-		Author: runner.Identity{Name: commitName, Email: commitEmail}, Log: o.Log})
+		Author: o.Author, Log: o.Log})
 	if err != nil {
 		return err
 	}
