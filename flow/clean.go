@@ -54,14 +54,15 @@ func (f *Flow) cleanRemote(ctx context.Context, t task.Task) error {
 	if keep, err := f.keepsBranch(ctx, t); err != nil || keep {
 		return err
 	}
-	if err := repo.DeleteBranch(ctx, t.Branch, t.Pushed); err != nil && !gone(err) {
-		if errors.Is(err, github.ErrHeadMoved) || errors.Is(err, github.ErrRefused) || errors.Is(err, github.ErrForbidden) {
-			f.log.Warn().Err(err).Str("task", t.ID).Msg("branch kept: it is not ours alone any more")
-			return nil
-		}
-		return err
+	err := repo.DeleteBranch(ctx, t.Branch, t.Pushed)
+	if errors.Is(err, github.ErrHeadMoved) || errors.Is(err, github.ErrRefused) || errors.Is(err, github.ErrForbidden) {
+		f.log.Warn().Err(err).Str("task", t.ID).Msg("branch kept: it is not ours alone any more")
+		return nil
 	}
-	return nil
+	if gone(err) {
+		return nil
+	}
+	return err
 }
 
 // keepsBranch says that a branch stays: the settings want it, or it holds work that nothing else on GitHub holds.

@@ -42,7 +42,7 @@ func (f *Flow) claim(ctx context.Context, host string, o work.Offer) (work.Answe
 	}
 	order, err := f.order(ctx, t, o)
 	if err != nil {
-		return f.unorderable(ctx, t, o, err)
+		return f.unorderable(ctx, t, err)
 	}
 	var answer work.Answer
 	err = f.store.Tx(ctx, func(tx *store.Tx) error {
@@ -72,8 +72,8 @@ func unwanted(t task.Task, o work.Offer, host string) string {
 }
 
 // unorderable handles a task whose order cannot be made: a repository that is gone or that we may not see any
-// more fails the task with words, or ends its cleanup; everything else is tried again.
-func (f *Flow) unorderable(ctx context.Context, t task.Task, o work.Offer, err error) (work.Answer, error) {
+// more fails the task with words; everything else is tried again.
+func (f *Flow) unorderable(ctx context.Context, t task.Task, err error) (work.Answer, error) {
 	why := ""
 	switch {
 	case errors.Is(err, errNoMoney): // the pump sees it too, and parks the task with words

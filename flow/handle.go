@@ -247,6 +247,15 @@ func (f *Flow) mayCommand(ctx context.Context, p payload, who account, set confi
 	return config.Permission(has).Rank() >= set.Commands.Permission.Rank(), nil
 }
 
+// settingsFor are the settings a comment is judged by: whatever the file says, work can be stopped.
+func (f *Flow) settingsFor(ctx context.Context, p payload) (config.Repository, error) {
+	set, err := f.settingsOf(ctx, p.repo(), "")
+	if err != nil && brakes(p.Comment.Body) {
+		return f.limitsOf(ctx, p.repo(), "")
+	}
+	return set, err
+}
+
 // brakes says that a short comment asks for nothing but a halt or a look.
 func brakes(body string) bool {
 	if len(body) > strangersParsed {
@@ -266,19 +275,15 @@ func (f *Flow) onComment(ctx context.Context, p payload) (string, error) {
 		return "only new comments are read", nil
 	}
 	own, err := f.own(ctx, p.Comment.User)
-	if err != nil || own {
+	switch {
+	case err != nil || own:
 		return "our own comment", err
-	}
-	if p.Sender.ID != p.Comment.User.ID {
+	case p.Sender.ID != p.Comment.User.ID:
 		return "not sent by its author", nil
-	}
-	if !strings.Contains(p.Comment.Body, "/") {
+	case !strings.Contains(p.Comment.Body, "/"):
 		return f.onWords(ctx, p)
 	}
-	set, err := f.settingsOf(ctx, p.repo(), "")
-	if err != nil && brakes(p.Comment.Body) {
-		set, err = f.limitsOf(ctx, p.repo(), "") // whatever the settings say, work can be stopped
-	}
+	set, err := f.settingsFor(ctx, p)
 	if err != nil {
 		return f.settingsProblem(ctx, p, err)
 	}

@@ -121,15 +121,7 @@ func (f *Flow) sweepTask(ctx context.Context, t task.Task, now time.Time) error 
 		}
 		return f.sweepLook(ctx, t, now)
 	case task.Queue:
-		if t.PR != 0 && rest > lookPause {
-			if err := f.sweepLook(ctx, t, now); err != nil { // a person may have merged or closed it meanwhile
-				return err
-			}
-		}
-		if rest < stuckAfter || (t.Waiting != task.NotWaiting && t.Waiting != task.ForDependency) {
-			return nil
-		}
-		return f.reoffer(ctx, t)
+		return f.sweepQueue(ctx, t, now)
 	case task.Publish:
 		effect = task.Push
 		if t.Pushed == t.Head {
@@ -150,6 +142,21 @@ func (f *Flow) sweepTask(ctx context.Context, t task.Task, now time.Time) error 
 		}
 		return tx.EnqueueOnce(ctx, args)
 	})
+}
+
+// sweepQueue notices that a person merged or closed the pull request of a task that waits, and offers again what
+// nobody took.
+func (f *Flow) sweepQueue(ctx context.Context, t task.Task, now time.Time) error {
+	rest := now.Sub(t.StageSince)
+	if t.PR != 0 && rest > lookPause {
+		if err := f.sweepLook(ctx, t, now); err != nil {
+			return err
+		}
+	}
+	if rest < stuckAfter || (t.Waiting != task.NotWaiting && t.Waiting != task.ForDependency) {
+		return nil
+	}
+	return f.reoffer(ctx, t)
 }
 
 // sweepLook looks at a pull request every few minutes, spread over time by the task's own clock.

@@ -162,7 +162,7 @@ func funded(t *Task, _ Signal, _ time.Time) ([]Effect, error) {
 	if t.Waiting != ForBudget && t.Waiting != ForUsage {
 		return nil, ErrIgnored
 	}
-	t.Waiting, t.Detail = NotWaiting, ""
+	t.Waiting, t.Detail, t.Offered = NotWaiting, "", 0
 	return []Effect{{Kind: Pump}}, nil
 }
 
