@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -76,7 +77,8 @@ func (f *Flow) ask(ctx context.Context, job *river.Job[askArgs]) error {
 	if t.PR != 0 {
 		where = t.PR
 	}
-	_, err = f.github.Repo(t.Repo).Comment(ctx, where, fmt.Sprintf("ask:%s:%d", t.ID, t.Generation), say.Question(t))
+	key := fmt.Sprintf("ask:%s:%d:%s", t.ID, t.Generation, strings.ReplaceAll(string(t.Waiting), " ", "-"))
+	_, err = f.github.Repo(t.Repo).Comment(ctx, where, key, say.Question(t))
 	return err
 }
 

@@ -128,3 +128,23 @@ func TestReviewAndRedChecks(t *testing.T) {
 	w.approve(demo.Reviewer)
 	w.settled(i, 1)
 }
+
+// TestBudget: a batch whose money is spent parks with its work kept, and goes on with a new limit.
+func TestBudget(t *testing.T) {
+	t.Parallel()
+	script := scripted.Script{Rules: []scripted.Rule{{Kind: "code", Runs: []scripted.Run{
+		{Steps: []scripted.Step{better, {Do: scripted.Ask, Text: "Go on?"}}, CostMicroUSD: 30_000},
+		{Steps: []scripted.Step{allDone}, CostMicroUSD: 10_000},
+	}}}}
+	w := newWorld(t, options{approves: true, script: script})
+	i := w.issue("Make a better", "")
+	w.comment(i, demo.Requester, "/claude --budget 0.035 make it better")
+	w.eventually("it asks", func() bool { return w.said(i, "Go on?") > 0 })
+	w.comment(i, demo.Requester, "/budget 0.02")
+	w.comment(i, demo.Requester, "yes")
+	w.eventually("it has stopped at the limit", func() bool {
+		return w.said(i, "budget of $0.02 is spent") > 0 && w.said(i, "has stopped at a limit") == 1
+	})
+	w.comment(i, demo.Requester, "/budget 1")
+	w.settled(i, 1)
+}
