@@ -237,17 +237,10 @@ func TestWhoInstructsDoesNotApprove(t *testing.T) {
 	}
 	first := w.inReview()
 	w.comment(w.Repo.Issue(first.Number), demo.Reviewer, "/claude do it again")
-	w.eventually("the session asks, because nothing changes", func() bool { return w.said(w.Repo.Issue(first.Number), "changed nothing more") > 0 })
-	w.comment(w.Repo.Issue(first.Number), demo.Reviewer, "then leave it")
-	w.eventually("it asks again", func() bool { return w.said(w.Repo.Issue(first.Number), "changed nothing more") > 1 })
+	w.eventually("the session says that nothing changes", func() bool { return w.said(w.Repo.Issue(first.Number), "changed nothing more") > 0 })
 	w.approve(demo.Reviewer)
-	w.comment(w.Repo.Issue(first.Number), demo.Requester, "/status")
-	if p := w.pull(); p.Merged || w.squashes() != 0 {
-		t.Fatal("merged on the approval of the person who dictated it")
-	}
-	if _, err := w.Repo.Pull(first.Number).Merge("linus", "squash"); err != nil {
-		t.Fatal(err)
-	}
+	w.heldBecause("The approval of " + demo.Reviewer + " does not count")
+	w.approve("linus")
 	w.settled(i, 1)
 }
 
