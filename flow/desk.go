@@ -269,7 +269,7 @@ func (f *Flow) reported(ctx context.Context, tx *store.Tx, t task.Task, r work.R
 	if t.Kind == task.Code {
 		stray = strays(t.Owned, set.Paths.Protected, r.Changes)
 	}
-	next, err := f.signal(ctx, tx, t.ID, task.Reported{Report: r, Stray: stray, Limits: task.Limits{Rounds: set.Limits.Rounds}})
+	next, err := f.signal(ctx, tx, t.ID, task.Reported{Report: r, Stray: stray})
 	if errors.Is(err, task.ErrIgnored) {
 		f.log.Info().Str("task", t.ID).Str("stage", string(t.Stage)).Str("outcome", string(r.Outcome)).Msg("result means nothing any more")
 		return nil

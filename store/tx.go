@@ -123,17 +123,6 @@ func (tx *Tx) PutBatch(ctx context.Context, b batch.Batch) error {
 	return err
 }
 
-// LatestBatch reads the newest batch of an issue. ErrNotFound: there was none.
-func (tx *Tx) LatestBatch(ctx context.Context, repo int64, issue int) (batch.Batch, error) {
-	return one[batch.Batch](ctx, tx.tx, "batch", `SELECT data FROM batches WHERE repo = $1 AND issue = $2
-		ORDER BY stage IN ('plan', 'approval', 'work') DESC, data ->> 'created_at' DESC LIMIT 1`, repo, issue)
-}
-
-// TaskByPR reads the task whose pull request it is. ErrNotFound: the pull request is not ours.
-func (tx *Tx) TaskByPR(ctx context.Context, repo int64, pr int) (task.Task, error) {
-	return one[task.Task](ctx, tx.tx, "task", `SELECT data FROM tasks WHERE repo = $1 AND pr = $2`, repo, pr)
-}
-
 // PutPlan saves the shown plan of a batch.
 func (tx *Tx) PutPlan(ctx context.Context, batchID string, plan any) error {
 	data, err := json.Marshal(plan)

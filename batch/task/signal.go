@@ -23,7 +23,6 @@ type Lapsed struct {
 type Reported struct {
 	Report work.Report
 	Stray  []string
-	Limits Limits
 }
 
 // Limits are the repository's bounds that Next needs to know.
