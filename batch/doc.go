@@ -73,9 +73,10 @@ type Batch struct {
 	Issue     int       `json:"issue"` // where it was asked
 	Source    string    `json:"source"`
 	Requester Person    `json:"requester"`
-	Text      string    `json:"text"`  // the command's text, frozen from the signed payload
-	Title     string    `json:"title"` // the issue's title at that moment
-	Body      string    `json:"body"`  // the issue's body at that moment
+	Text      string    `json:"text"`               // the command's text, frozen from the signed payload
+	Title     string    `json:"title"`              // the issue's title at that moment
+	Body      string    `json:"body"`               // the issue's body at that moment
+	Outsider  string    `json:"outsider,omitempty"` // login of the issue's author where they may not command; Title and Body are not the issue's then
 	Options   Options   `json:"options"`
 	Base      string    `json:"base"`     // base branch
 	BaseSHA   string    `json:"base_sha"` // commit of the base branch when the batch was accepted

@@ -29,13 +29,16 @@ func (c *checks) repository(r Repository) {
 	if strings.EqualFold(r.Labels.Claude, r.Labels.Batch) {
 		c.bad("labels.batch", r.Labels.Batch, "is the same label as labels.claude", "give them different names")
 	}
+	c.protectedLabel(r)
 	c.oneOf("commands.permission", string(r.Commands.Permission), "read", "triage", "write", "maintain", "admin")
 	each(r.Commands.Users, "commands.users", c.login)
+	c.oneOf("commands.read", r.Commands.Read, "commanders", Everyone)
 	each(r.Base, "base", c.branchGlob)
 	c.text("setup", r.Setup, 2_000)
 	c.text("verify", r.Verify, 2_000)
 	c.text("instructions", r.Instructions, 20_000)
-	each(r.Paths.Protected, "paths.protected", c.pathGlob)
+	c.egress(r.Egress)
+	each(r.Paths.Protected, "paths.protected", c.protectedGlob)
 	each(r.Paths.Shared, "paths.shared", c.pathGlob)
 	c.limits(r.Limits)
 	c.model("models.plan", r.Models.Plan)
@@ -63,6 +66,7 @@ func (c *checks) merge(m Merge) {
 	c.oneOf("merge.mode", string(m.Mode), "auto", "shadow", "off")
 	c.oneOf("merge.method", m.Method, "squash")
 	between(c, "merge.approvals", m.Approvals, 1, 10)
+	each(m.ProtectedApprovers, "merge.protected_approvers", c.approver)
 	c.oneOf("merge.checks", m.Checks, "all", "none")
 	each(m.IgnoreChecks, "merge.ignore_checks", func(path, value string) {
 		if strings.TrimSpace(value) == "" {

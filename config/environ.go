@@ -38,7 +38,15 @@ func (e *environ) read(s *Server) {
 	e.set("DOZENS_NATS_URL", "nats_url", &s.NATSURL)
 	e.set("DOZENS_AGENT", "agent", &s.Agent)
 	e.set("DOZENS_SANDBOX", "sandbox", &s.Sandbox)
+	e.list("DOZENS_SANDBOX_READ", "sandbox_read", ":", &s.SandboxRead)
+	e.set("DOZENS_RUN_MEMORY_MB", "run.memory_mb", &s.Run.MemoryMB)
+	e.set("DOZENS_RUN_PROCESSES", "run.processes", &s.Run.Processes)
+	e.set("DOZENS_RUN_DISK_MB", "run.disk_mb", &s.Run.DiskMB)
+	e.set("DOZENS_RUN_FILE_MB", "run.file_mb", &s.Run.FileMB)
 	e.set("DOZENS_SLOTS", "slots", &s.Slots)
+	e.set("DOZENS_KEY_HELPER", "key_helper", &s.KeyHelper)
+	e.list("DOZENS_MODELS", "models", ",", &s.Models)
+	e.set("DOZENS_PRICES", "prices", &s.Prices)
 	e.set("DOZENS_PUBLIC_URL", "public_url", &s.PublicURL)
 	e.set("DOZENS_WEB_TOKEN", "web_token", &s.WebToken)
 	e.set("DOZENS_LOG_LEVEL", "log.level", &s.Log.Level)
@@ -65,6 +73,21 @@ func (e *environ) set(variable, path string, to any) {
 		}
 		e.problems.add(variable, 0, text, problem, hint)
 		e.from[path] = unreadable
+	}
+}
+
+// list writes a variable with several values into a setting, if it is there.
+func (e *environ) list(variable, path, apart string, to *[]string) {
+	text := strings.TrimSpace(e.getenv(variable))
+	if text == "" {
+		return
+	}
+	e.from[path] = variable
+	*to = nil
+	for v := range strings.SplitSeq(text, apart) {
+		if v = strings.TrimSpace(v); v != "" {
+			*to = append(*to, v)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	b.WriteString("# Settings\n\n<!-- Made from the comments in config/ by: go test ./config -run Reference -update -->\n\n")
 	b.WriteString("Reading is strict: an unknown name or an odd value is an error, and all problems are reported together. Lengths of time are written like `90s`, `30m` or `2h`.\n\n")
 	b.WriteString("## Server: `dozens.yml` and environment\n\nThe environment wins over the file. Secrets never show in logs or errors.\n\n")
-	server := Server{Listen: "127.0.0.1:8080", Agent: "claude", Slots: 3, Log: Log{"info", "json"}}
+	server := DefaultServer()
 	server.GitHub.WebURL = "https://github.com"
 	table(t, &b, reflect.ValueOf(server), "", comments)
 	fmt.Fprintf(&b, "\n## Repository: `%s`\n\nRead from the base branch, never from a pull request. A list replaces its default.\n\n", FileName)

@@ -19,6 +19,9 @@ type Repository struct {
 	Verify string `yaml:"verify"`
 	// Rules of the house that every agent is told.
 	Instructions string `yaml:"instructions"`
+	// Hosts that agents may reach, beside the model: registry.npmjs.org, proxy.example.com:8443 or *.example.com, at most
+	// 50. Port 443 where none is named. Empty: none.
+	Egress []string `yaml:"egress"`
 	// Paths with rules of their own.
 	Paths Paths `yaml:"paths"`
 	// How much may be done and spent.
@@ -31,12 +34,14 @@ type Repository struct {
 	Merge Merge `yaml:"merge"`
 }
 
-// Labels names the labels that start work.
+// Labels names the labels that start work, and the one that marks it.
 type Labels struct {
 	// The label that has an issue done as one task.
 	Claude string `yaml:"claude"`
 	// The label that has an issue planned and done by many agents.
 	Batch string `yaml:"batch"`
+	// The label on pull requests that change protected paths. It is for people: taking it off changes nothing.
+	Protected string `yaml:"protected"`
 }
 
 // Commands says who may command.
@@ -45,7 +50,13 @@ type Commands struct {
 	Permission Permission `yaml:"permission"`
 	// Logins that may command whatever their permission is; bots (such as renovate[bot]) only this way.
 	Users []string `yaml:"users"`
+	// Whose issues agents may read: commanders, the issues of those who may command, or everyone. Who may not command
+	// cannot start work in either case.
+	Read string `yaml:"read"`
 }
+
+// Everyone is the value of commands.read with which agents read issues of people who may not command.
+const Everyone = "everyone"
 
 // Permission is a level of access to a repository, in GitHub's words.
 type Permission string
@@ -69,7 +80,10 @@ func (p Permission) Rank() int {
 
 // Paths are globs of paths with rules of their own.
 type Paths struct {
-	// Paths that no agent may change; a result that touches one is not published.
+	// Paths whose change needs the approval of a named person (merge.protected_approvers) beyond what every pull request
+	// needs, whatever their case. This file always belongs to them. A list replaces the default, so repeat what should
+	// stay; lock and CI files are worth adding, such as **/package-lock.json, **/go.sum, **/Cargo.lock, **/poetry.lock,
+	// .gitlab-ci.yml, .circleci/**, **/Jenkinsfile, **/Dockerfile, Makefile.
 	Protected []string `yaml:"protected"`
 	// Paths that several tasks need, such as a changelog; no task owns them. Read and checked, not used yet.
 	Shared []string `yaml:"shared"`
@@ -125,6 +139,9 @@ type Merge struct {
 	Approvals int `yaml:"approvals"`
 	// Whether the approval of the person who asked for the work counts; for repositories of one person.
 	RequesterApproval bool `yaml:"requester_approval"`
+	// Logins of the people one of whom must approve a change of protected paths; they need write access too. Teams cannot
+	// be named: the App does not read who is in them. Empty: people with admin permission.
+	ProtectedApprovers []string `yaml:"protected_approvers"`
 	// all: every check must be good and there must be one. none: a commit without any check is green too.
 	Checks string `yaml:"checks"`
 	// Names of checks that do not count.
@@ -140,11 +157,11 @@ type Merge struct {
 // DefaultRepository is what holds where a repository says nothing.
 func DefaultRepository() Repository {
 	return Repository{
-		Labels:   Labels{Claude: "claude", Batch: "batch"},
-		Commands: Commands{Permission: "write"},
+		Labels:   Labels{Claude: "claude", Batch: "batch", Protected: "dozens:protected"},
+		Commands: Commands{Permission: "write", Read: "commanders"},
 		Paths: Paths{Protected: []string{
 			".github/**", "CODEOWNERS", "docs/CODEOWNERS", // who reviews, what CI does, and these settings
-			".claude/**", ".mcp.json", "**/CLAUDE.md", "**/AGENTS.md", // what later agents are told
+			"**/.claude/**", "**/.mcp.json", "**/CLAUDE.md", "**/AGENTS.md", // what later agents are told
 			".gitmodules", "**/.gitattributes", // what git itself does
 		}},
 		Limits: Limits{

@@ -10,16 +10,18 @@ import (
 )
 
 const whole = `
-labels: {claude: do it, batch: fan out}
+labels: {claude: do it, batch: fan out, protected: careful}
 commands:
   permission: maintain
   users: [alice, "renovate[bot]"]
+  read: everyone
 base: [main, release/*]
 setup: npm ci
 verify: |
   make test
   make lint
 instructions: Be kind.
+egress: [registry.npmjs.org, "proxy.example.com:8443", "*.example.com"]
 paths:
   protected: [infra/**]
   shared: [CHANGELOG.md]
@@ -31,6 +33,7 @@ merge:
   method: squash
   approvals: 2
   requester_approval: true
+  protected_approvers: [grace]
   checks: none
   ignore_checks: [codecov/patch]
   hold_labels: []
@@ -41,10 +44,10 @@ merge:
 func TestParseRepository(t *testing.T) {
 	t.Parallel()
 	want := Repository{
-		Labels: Labels{"do it", "fan out"}, Commands: Commands{"maintain", []string{"alice", "renovate[bot]"}}, Base: []string{"main", "release/*"},
-		Setup: "npm ci", Verify: "make test\nmake lint\n", Instructions: "Be kind.", Paths: Paths{[]string{"infra/**"}, []string{"CHANGELOG.md"}},
+		Labels: Labels{"do it", "fan out", "careful"}, Commands: Commands{"maintain", []string{"alice", "renovate[bot]"}, "everyone"}, Base: []string{"main", "release/*"},
+		Setup: "npm ci", Verify: "make test\nmake lint\n", Instructions: "Be kind.", Egress: []string{"registry.npmjs.org", "proxy.example.com:8443", "*.example.com"}, Paths: Paths{[]string{"infra/**"}, []string{"CHANGELOG.md"}},
 		Limits: Limits{10, 20, 50, 0, 0, 90 * time.Minute, 500, 2.5, 100}, Models: Models{"claude-opus-4[1m]", "sonnet"}, Reviewers: []string{"bob", "acme/core"},
-		Merge: Merge{Shadow, "squash", 2, true, "none", []string{"codecov/patch"}, []string{}, false, 15 * time.Minute},
+		Merge: Merge{Shadow, "squash", 2, true, []string{"grace"}, "none", []string{"codecov/patch"}, []string{}, false, 15 * time.Minute},
 	}
 	got, err := ParseRepository([]byte(whole))
 	if err != nil {
@@ -95,7 +98,7 @@ func TestRepositoryProblems(t *testing.T) {
 		{"merge: {mode: Auto}", `merge.mode (line 1): "Auto" is not possible here; choose auto, shadow, off`},
 		{"merge: {method: rebase}", "choose squash"}, {"merge: {approvals: 0}", "is not within 1 and 10"}, {"merge: {delete_branch: yes}", `"yes" is neither true nor false`},
 		{"merge: {checks_deadline: 10s}", "is not within"}, {"merge: {ignore_checks: ['']}", "merge.ignore_checks[0] (line 1): is empty"},
-		{"commands: {permission: owner}", "choose read, triage, write, maintain, admin"}, {"commands: {users: ['@alice']}", "without @"}, {"commands: {users: ['a b']}", "is not the name of an account"},
+		{"commands: {read: nobody}", "choose commanders, everyone"}, {"commands: {permission: owner}", "choose read, triage, write, maintain, admin"}, {"commands: {users: ['@alice']}", "without @"}, {"commands: {users: ['a b']}", "is not the name of an account"},
 		{"reviewers: [a/b/c]", "is neither a person nor a team"}, {"models: {work: --x}", "is not the name of a model"},
 		{"labels: {batch: Claude}", "is the same label as labels.claude"}, {"labels: {batch: ' '}", "is empty"}, {"labels: {batch: \"a\\nb\"}", "control character"},
 		{"paths: {protected: [/etc]}", "is not a path within the repository"}, {"paths: {shared: [a/../b]}", "is not a path"}, {"paths: {shared: ['a[']}", "is not a valid glob"},

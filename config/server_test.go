@@ -42,7 +42,7 @@ func keyText() string { return pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1Private
 func good(changes map[string]string) func(string) string {
 	env := map[string]string{
 		"GITHUB_APP_INTEGRATION_ID": "12", "GITHUB_APP_WEBHOOK_SECRET": "hush-hush", "GITHUB_APP_PRIVATE_KEY": keyText(),
-		"DOZENS_SANDBOX": "none", "XDG_STATE_HOME": "/state",
+		"XDG_STATE_HOME": "/state",
 	}
 	maps.Copy(env, changes)
 	return func(name string) string { return env[name] }
@@ -59,7 +59,8 @@ func TestServerDefaults(t *testing.T) {
 			WebURL: "https://github.com", V3URL: "https://api.github.com", V4URL: "https://api.github.com/graphql", AppID: 12,
 			PrivateKey: Secret(keyText()), WebhookSecrets: []Secret{"hush-hush"},
 		},
-		Listen: "127.0.0.1:8080", DataDir: "/state/dozens", Agent: "claude", Sandbox: "none", Slots: 3, Log: Log{"info", "json"},
+		Listen: "127.0.0.1:8080", DataDir: "/state/dozens", Agent: "claude", Sandbox: "bwrap", Slots: 3, Log: Log{"info", "json"},
+		Run: Run{Processes: 1000, DiskMB: 10_000, FileMB: 2_000},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings, want - got +:\n%s", diff)
@@ -77,6 +78,9 @@ github: {web_url: "https://git.example.com/", app_id: 5, private_key_file: %q, w
 listen: ":9000"
 slots: 7
 sandbox: none
+sandbox_read: [/opt/node]
+run: {memory_mb: 2048, processes: 99}
+models: [claude-a, "claude-b-*"]
 public_url: https://dozens.example.com/
 log: {level: debug}
 `, keyFile)
@@ -84,6 +88,7 @@ log: {level: debug}
 		"GITHUB_APP_PRIVATE_KEY": "", "GITHUB_APP_WEBHOOK_SECRET": "", "GITHUB_APP_WEBHOOK_SECRETS": "one, two\nthree",
 		"DOZENS_SLOTS": "0", "DOZENS_LOG_FORMAT": "console", "DOZENS_DATABASE_URL": "postgres://u:p@db/dozens", "DOZENS_NATS_URL": "nats://a:4222, tls://b",
 		"DOZENS_DATA_DIR": "/data/", "DOZENS_WEB_TOKEN": "0123456789abcdef", "DOZENS_SANDBOX": "",
+		"DOZENS_SANDBOX_READ": "/a b: /c:", "DOZENS_RUN_MEMORY_MB": "4096", "DOZENS_MODELS": "claude-c", "DOZENS_KEY_HELPER": "pass show key",
 	}), []byte(file))
 	if err != nil {
 		t.Fatalf("read: %v", err)
@@ -94,7 +99,8 @@ log: {level: debug}
 			PrivateKey: Secret(keyText()), PrivateKeyFile: keyFile, WebhookSecrets: []Secret{"one", "two", "three"},
 		},
 		Listen: ":9000", DataDir: "/data", DatabaseURL: "postgres://u:p@db/dozens", NATSURL: "nats://a:4222, tls://b", Agent: "claude", Sandbox: "none",
-		PublicURL: "https://dozens.example.com", WebToken: "0123456789abcdef", Log: Log{"debug", "console"},
+		SandboxRead: []string{"/a b", "/c"}, Run: Run{MemoryMB: 4096, Processes: 99, DiskMB: 10_000, FileMB: 2_000}, Models: []string{"claude-c"},
+		KeyHelper: "pass show key", PublicURL: "https://dozens.example.com", WebToken: "0123456789abcdef", Log: Log{"debug", "console"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("settings, want - got +:\n%s", diff)
@@ -157,9 +163,12 @@ func TestServerProblems(t *testing.T) {
 		{"DOZENS_DATABASE_URL", "postgres://u:geheim%zz@db/x", "DOZENS_DATABASE_URL: is not a URL"},
 		{"DOZENS_NATS_URL", "nats://a:4222,geheim", "DOZENS_NATS_URL: is not a URL"},
 		{"DOZENS_AGENT", "--help", "is not a program"},
-		{"DOZENS_SANDBOX", "", "DOZENS_SANDBOX: is not set; the bubblewrap sandbox is not there yet; say DOZENS_SANDBOX=none"},
-		{"DOZENS_SANDBOX", "bwrap", "is not there yet"},
-		{"DOZENS_SANDBOX", "docker", "is not known"},
+		{"DOZENS_SANDBOX", "firejail", `DOZENS_SANDBOX: "firejail" is not possible here; choose bwrap, none`},
+		{"DOZENS_SANDBOX_READ", "/opt:opt", `DOZENS_SANDBOX_READ: "opt" is not the plain absolute path`},
+		{"DOZENS_SANDBOX_READ", "/opt/../root", "DOZENS_SANDBOX_READ"},
+		{"DOZENS_RUN_MEMORY_MB", "5", `DOZENS_RUN_MEMORY_MB: "5" is not at least 512`},
+		{"DOZENS_RUN_PROCESSES", "many", "DOZENS_RUN_PROCESSES"},
+		{"DOZENS_MODELS", "claude-[", `DOZENS_MODELS: "claude-[" is not a pattern`},
 		{"DOZENS_SLOTS", "1001", "is not within 0 and 1000"},
 		{"DOZENS_SLOTS", "three", "is not a whole number"},
 		{"DOZENS_PUBLIC_URL", "dozens", "is not a URL"},
@@ -190,7 +199,7 @@ func TestNothingSetNamesEverything(t *testing.T) {
 	}
 	text := err.Error()
 	for _, want := range []string{
-		"GITHUB_APP_INTEGRATION_ID", "GITHUB_APP_PRIVATE_KEY", "DOZENS_SANDBOX", `slots (line 1): "x"`, `listen (line 2): "y"`, "mystery (line 3)",
+		"GITHUB_APP_INTEGRATION_ID", "GITHUB_APP_PRIVATE_KEY", `slots (line 1): "x"`, `listen (line 2): "y"`, "mystery (line 3)",
 		"github.webhook_secrets (line 4): holds an empty secret",
 	} {
 		if !strings.Contains(text, want) {

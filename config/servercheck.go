@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -30,7 +32,7 @@ func (c *checks) server(s *Server, e *environ) {
 	if s.Agent == "" || strings.HasPrefix(s.Agent, "-") || strings.ContainsRune(s.Agent, 0) {
 		say("DOZENS_AGENT", "agent", s.Agent, "is not a program", "write the path of the claude binary")
 	}
-	checkSandbox(s.Sandbox, say)
+	checkRuns(s, say)
 	if s.Slots < 0 || s.Slots > 1000 {
 		say("DOZENS_SLOTS", "slots", strconv.Itoa(s.Slots), "is not within 0 and 1000", "")
 	}
@@ -73,17 +75,29 @@ func oneOf(value, variable, path string, say sayer, allowed ...string) {
 	say(variable, path, value, "is not possible here", "choose "+strings.Join(allowed, ", "))
 }
 
-func checkSandbox(value string, say sayer) {
-	const variable, path = "DOZENS_SANDBOX", "sandbox"
-	const hint = "say DOZENS_SANDBOX=none to run agents without one, with the rights of this user, and only for repositories whose people you trust"
-	switch value {
-	case "none":
-	case "":
-		say(variable, path, "", "is not set; the bubblewrap sandbox is not there yet", hint)
-	case "bwrap":
-		say(variable, path, value, "is not there yet", hint)
-	default:
-		say(variable, path, value, "is not known", hint)
+// checkRuns checks how agents are confined and what they may use.
+func checkRuns(s *Server, say sayer) {
+	oneOf(s.Sandbox, "DOZENS_SANDBOX", "sandbox", say, Bubblewrap, NoSandbox)
+	for _, p := range s.SandboxRead {
+		if !filepath.IsAbs(p) || filepath.Clean(p) != p || p == "/" || strings.ContainsRune(p, 0) {
+			say("DOZENS_SANDBOX_READ", "sandbox_read", p, "is not the plain absolute path of a file or folder", "write /opt/node")
+		}
+	}
+	atLeast := func(variable, path string, value, least int) {
+		if value < least || value > 1<<30 {
+			say(variable, path, strconv.Itoa(value), fmt.Sprintf("is not at least %d", least), "")
+		}
+	}
+	if s.Run.MemoryMB != 0 {
+		atLeast("DOZENS_RUN_MEMORY_MB", "run.memory_mb", s.Run.MemoryMB, 512)
+	}
+	atLeast("DOZENS_RUN_PROCESSES", "run.processes", s.Run.Processes, 50)
+	atLeast("DOZENS_RUN_DISK_MB", "run.disk_mb", s.Run.DiskMB, 100)
+	atLeast("DOZENS_RUN_FILE_MB", "run.file_mb", s.Run.FileMB, 10)
+	for _, m := range s.Models {
+		if _, err := path.Match(m, ""); err != nil || strings.HasPrefix(m, "-") {
+			say("DOZENS_MODELS", "models", m, "is not a pattern of model names", "write claude-sonnet-*")
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"dozens/batch"
 	"dozens/batch/plan"
+	"dozens/batch/say"
 	"dozens/batch/task"
 	"dozens/config"
 	"dozens/github"
@@ -26,28 +28,55 @@ type request struct {
 	set     config.Repository
 	text    string
 	options batch.Options
+	// outsider is the login of the issue's author where an agent may not read what they write.
+	outsider string
 }
 
 // accept begins a batch. The problem, in words for the person, says why it does not; store.ErrBusy that the
 // issue has an open one. Doing it twice with one source is doing it once.
 func (f *Flow) accept(ctx context.Context, a request) (problem string, err error) {
 	repo := a.p.repo()
+	a, problem, err = f.readable(ctx, a)
+	if err != nil || problem != "" {
+		return problem, err
+	}
 	base, problem, err := f.baseOf(ctx, repo, a)
 	if err != nil || problem != "" {
 		return problem, err
 	}
 	sha, err := f.github.Repo(repo).Branch(ctx, base)
 	if errors.Is(err, github.ErrNotFound) {
-		return fmt.Sprintf("There is no branch `%s` with a commit in this repository.", base), nil
+		return fmt.Sprintf("There is no branch `%s` with a commit in this repository.", say.Code(base, 200)), nil
 	} else if err != nil {
 		return "", err
 	}
 	b := batch.Batch{
 		ID: batch.ID(strconv.FormatInt(repo.ID, 10), a.source), Kind: a.kind, Stage: batch.Work, Repo: repo,
 		Issue: a.p.Issue.Number, Source: a.source, Requester: a.by.person(),
-		Text: a.text, Title: a.p.Issue.Title, Body: a.p.Issue.Body, Options: a.options, Base: base, BaseSHA: sha,
+		Text: a.text, Title: a.p.Issue.Title, Body: a.p.Issue.Body, Outsider: a.outsider, Options: a.options, Base: base, BaseSHA: sha,
 	}
 	return "", f.store.Tx(ctx, func(tx *store.Tx) error { return f.begin(ctx, tx, b) })
+}
+
+// readable keeps the text of an issue from the agents when its author may not command, as GitHub says at this moment:
+// who asks then says in their own words what is to be done. Where they said nothing, the problem asks them to.
+func (f *Flow) readable(ctx context.Context, a request) (request, string, error) {
+	author := a.p.Issue.User
+	if a.set.Commands.Read == config.Everyone || author.ID != 0 && author.ID == a.by.ID {
+		return a, "", nil
+	}
+	may, err := f.mayCommand(ctx, a.p, author, a.set)
+	if err != nil || may {
+		return a, "", err
+	}
+	if a.text == "" {
+		return a, say.Unreadable(author.Login, string(a.kind)), nil
+	}
+	a.outsider = cmp.Or(author.Login, "a deleted account")
+	issue := *a.p.Issue // the payload's own stays as it is
+	issue.Title, issue.Body = say.Subject(a.text), ""
+	a.p.Issue = &issue
+	return a, "", nil
 }
 
 // baseOf is the branch the work starts from and goes to, if the settings allow it.
@@ -68,7 +97,7 @@ func (f *Flow) baseOf(ctx context.Context, repo batch.Repo, a request) (base, pr
 			return a.options.Base, "", nil
 		}
 	}
-	return "", fmt.Sprintf("`--base %s` is not among the base branches that this repository's settings allow.", a.options.Base), nil
+	return "", fmt.Sprintf("`--base %s` is not among the base branches that this repository's settings allow.", say.Code(a.options.Base, 200)), nil
 }
 
 func (f *Flow) begin(ctx context.Context, tx *store.Tx, b batch.Batch) error {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -148,7 +149,7 @@ func (f *Flow) onInstruction(ctx context.Context, p payload, c command.Command, 
 	if t.Stage == task.Cleanup || t.Stage.Final() {
 		return "The work on this pull request has ended.", nil
 	}
-	return "", f.Signal(ctx, t.ID, task.Instructed{Text: c.Text, By: p.Comment.User.Login, Key: "comment:" + key})
+	return "", f.Signal(ctx, t.ID, task.Instructed{Text: say.Heard(c.Text), By: p.Comment.User.Login, Key: "comment:" + key})
 }
 
 func (f *Flow) onGo(ctx context.Context, b batch.Batch, c command.Command) (problem string, err error) {
@@ -209,11 +210,15 @@ func (f *Flow) stopBatch(ctx context.Context, batchID string, labels []string, w
 func (f *Flow) onRetry(ctx context.Context, b batch.Batch, labels []string) (problem string, err error) {
 	sha, err := f.github.Repo(b.Repo).Branch(ctx, b.Base)
 	if errors.Is(err, github.ErrNotFound) {
-		return fmt.Sprintf("The base branch `%s` is gone.", b.Base), nil
+		return fmt.Sprintf("The base branch `%s` is gone.", say.Code(b.Base, 200)), nil
 	} else if err != nil {
 		return "", err
 	}
 	if err := f.closeOld(ctx, b, labels); err != nil {
+		return "", err
+	}
+	unbarred, still, err := f.retryBarred(ctx, b, labels)
+	if err != nil {
 		return "", err
 	}
 	err = f.store.Tx(ctx, func(tx *store.Tx) error {
@@ -221,7 +226,7 @@ func (f *Flow) onRetry(ctx context.Context, b batch.Batch, labels []string) (pro
 		if err != nil {
 			return err
 		}
-		again := 0
+		again := unbarred
 		for _, t := range tasks {
 			if !chosen(labels, t) || (t.Kind == task.Plan && len(tasks) > 1) {
 				continue
@@ -233,7 +238,7 @@ func (f *Flow) onRetry(ctx context.Context, b batch.Batch, labels []string) (pro
 			again += did
 		}
 		if again == 0 {
-			problem = "Nothing here has failed or waits at a limit."
+			problem = cmp.Or(still, "Nothing here has failed or waits at a limit.")
 			return nil
 		}
 		return f.reopen(ctx, tx, b.ID, len(tasks) == 1 && tasks[0].Kind == task.Plan)
@@ -241,7 +246,7 @@ func (f *Flow) onRetry(ctx context.Context, b batch.Batch, labels []string) (pro
 	if errors.Is(err, store.ErrBusy) {
 		return "This issue has another open batch.", nil
 	}
-	return problem, err
+	return cmp.Or(problem, still), err
 }
 
 // closeOld closes the pull requests that failed tasks left for people to look at: a retry opens its own.

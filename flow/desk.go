@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"dozens/batch"
-	"dozens/batch/plan"
 	"dozens/batch/say"
 	"dozens/batch/task"
 	"dozens/batch/work"
@@ -63,6 +62,8 @@ func unwanted(t task.Task, o work.Offer, host string) string {
 	switch {
 	case o.Generation != t.Generation:
 		return "an older generation"
+	case o.Kind == work.Publish && t.Waiting == task.ForPermission:
+		return "it waits for a permission"
 	case t.Stage == wanted[o.Kind]:
 		return ""
 	case o.Kind == work.Run && t.Stage == task.Run && t.Host == host:
@@ -78,6 +79,8 @@ func (f *Flow) unorderable(ctx context.Context, t task.Task, err error) (work.An
 	switch {
 	case errors.Is(err, errNoMoney): // the pump sees it too, and parks the task with words
 		return work.Answer{Decision: work.Drop, Why: err.Error()}, f.Signal(ctx, t.ID, task.Overspent{Why: "the money for this task or its batch is spent"})
+	case errors.Is(err, errBarred):
+		return work.Answer{Decision: work.Drop, Why: err.Error()}, f.Signal(ctx, t.ID, task.Barred{})
 	case errors.Is(err, github.ErrNotFound), errors.Is(err, github.ErrSuspended):
 		why = "the repository cannot be read any more: it is gone, or the app was removed or suspended"
 	case errors.Is(err, github.ErrForbidden), errors.Is(err, github.ErrRefused):
@@ -141,6 +144,12 @@ func (f *Flow) order(ctx context.Context, t task.Task, o work.Offer) (*work.Orde
 	if err != nil {
 		return nil, err
 	}
+	var access github.Access
+	if o.Kind == work.Publish {
+		if access, err = f.pushAccess(ctx, t); err != nil {
+			return nil, err
+		}
+	}
 	order := &work.Order{Offer: o, Repo: t.Repo, CloneURL: in.CloneURL, Label: t.Label, Branch: t.Branch, Base: t.Base,
 		BaseSHA: t.BaseSHA, Owned: t.Owned, Title: say.PullTitle(t), Pushed: t.Pushed}
 	if o.Kind == work.Run {
@@ -151,7 +160,7 @@ func (f *Flow) order(ctx context.Context, t task.Task, o work.Offer) (*work.Orde
 		order.Head, order.Expected = t.Head, t.Pushed
 	}
 	repo := f.github.Repo(t.Repo)
-	value, _, err := repo.GitToken(ctx, o.Kind == work.Publish)
+	value, _, err := repo.GitToken(ctx, access)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +178,7 @@ func (f *Flow) runOrder(ctx context.Context, order *work.Order, b batch.Batch, t
 	}
 	order.Session, order.Prompt, order.System = t.Session, t.Prompt, say.Rules(t)
 	order.Limits = work.Limits{Time: set.Limits.RunTime, Turns: set.Limits.Turns, CostMicroUSD: moneyLeft(b, tasks, t, set)}
+	order.Egress = set.Egress
 	if order.Limits.CostMicroUSD <= 0 {
 		return errNoMoney
 	}
@@ -265,11 +275,7 @@ func (f *Flow) reported(ctx context.Context, tx *store.Tx, t task.Task, r work.R
 	if err := tx.PutTask(ctx, t); err != nil {
 		return err
 	}
-	var stray []string
-	if t.Kind == task.Code {
-		stray = strays(t.Owned, set.Paths.Protected, r.Changes)
-	}
-	next, err := f.signal(ctx, tx, t.ID, task.Reported{Report: r, Stray: stray})
+	next, err := f.signal(ctx, tx, t.ID, signalOf(t, r, set))
 	if errors.Is(err, task.ErrIgnored) {
 		f.log.Info().Str("task", t.ID).Str("stage", string(t.Stage)).Str("outcome", string(r.Outcome)).Msg("result means nothing any more")
 		return nil
@@ -280,22 +286,6 @@ func (f *Flow) reported(ctx context.Context, tx *store.Tx, t task.Task, r work.R
 		return f.planned(ctx, tx, next, r, set)
 	}
 	return nil
-}
-
-// strays are the changed paths that the task may not change: outside of the owned ones, or protected.
-func strays(owned, protected []string, changes []work.Change) []string {
-	stray := plan.Stray(owned, changes)
-	if len(protected) == 0 {
-		return stray
-	}
-	for _, c := range changes {
-		for _, path := range []string{c.Path, c.Old} {
-			if path != "" && plan.Covers(protected, path) && !slices.Contains(stray, path) {
-				stray = append(stray, path)
-			}
-		}
-	}
-	return stray
 }
 
 // described takes over what the agent says for the pull request.

@@ -33,6 +33,9 @@ func (f *Flow) handle(ctx context.Context, d batch.Delivery) (note string, err e
 		return f.onCheck(ctx, p)
 	case "push", "repository", "installation", "installation_repositories":
 		f.forget(p.Repository.ID)
+		if d.Event == "installation" && p.Action == "new_permissions_accepted" {
+			return "", f.unbarAll(ctx, p.Installation.ID)
+		}
 	}
 	return "nothing to do for this event", nil
 }
@@ -357,7 +360,7 @@ func (f *Flow) onWords(ctx context.Context, p payload) (string, error) {
 	if ok, err := f.mayCommand(ctx, p, p.Comment.User, set); err != nil || !ok {
 		return "the author may not answer", err
 	}
-	if err := f.Signal(ctx, t.ID, task.Answered{Text: p.Comment.Body, By: p.Comment.User.Login}); err != nil {
+	if err := f.Signal(ctx, t.ID, task.Answered{Text: say.Heard(p.Comment.Body), By: p.Comment.User.Login}); err != nil {
 		return "", err
 	}
 	return "", f.github.Repo(p.repo()).ReactComment(ctx, p.Comment.ID, "rocket")
@@ -367,7 +370,7 @@ func (f *Flow) onWords(ctx context.Context, p payload) (string, error) {
 func (f *Flow) asking(ctx context.Context, p payload) (task.Task, error) {
 	if p.Issue.PullRequest != nil {
 		t, err := f.store.TaskByPR(ctx, p.Repository.ID, p.Issue.Number)
-		if err == nil && t.Waiting != task.ForAnswer {
+		if err == nil && !asks(t) {
 			err = store.ErrNotFound
 		}
 		return t, err
@@ -380,12 +383,15 @@ func (f *Flow) asking(ctx context.Context, p payload) (task.Task, error) {
 	if err != nil {
 		return task.Task{}, err
 	}
-	tasks = slices.DeleteFunc(tasks, func(t task.Task) bool { return t.Waiting != task.ForAnswer })
+	tasks = slices.DeleteFunc(tasks, func(t task.Task) bool { return !asks(t) })
 	if len(tasks) == 0 {
 		return task.Task{}, store.ErrNotFound
 	}
 	return slices.MinFunc(tasks, func(a, b task.Task) int { return a.StageSince.Compare(b.StageSince) }), nil
 }
+
+// asks says that a task waits for a person's words, or for a permission that such words could make needless.
+func asks(t task.Task) bool { return t.Waiting == task.ForAnswer || t.Waiting == task.ForPermission }
 
 // reply writes one comment about a key on the issue or pull request that the payload speaks of.
 func (f *Flow) reply(ctx context.Context, p payload, key, body string) error {
@@ -403,5 +409,5 @@ func (f *Flow) settingsProblem(ctx context.Context, p payload, err error) (strin
 		return "the sender may not command", err
 	}
 	key := fmt.Sprintf("settings:%d", p.Issue.Number)
-	return "settings are invalid", f.reply(ctx, p, key, say.Refused([]string{bad.Error()}))
+	return "settings are invalid", f.reply(ctx, p, key, say.Refused([]string{say.BadSettings(settingsFile, bad.branch, bad.err.Error())}))
 }

@@ -154,6 +154,7 @@ func (f *Flow) judge(ctx context.Context, t task.Task, b batch.Batch) (sight, er
 		Askers:          askers,
 		RequesterCounts: set.Merge.RequesterApproval, Approvals: set.Merge.Approvals,
 		AllowNoChecks: set.Merge.Checks == "none", Ignore: set.Merge.IgnoreChecks,
+		Protected: protectedPaths(set), Named: set.Merge.ProtectedApprovers,
 		HoldLabels: set.Merge.HoldLabels, Hold: hold, Mode: string(set.Merge.Mode),
 	}
 	return sight{facts: facts, verdict: gate.Decide(facts, policy, time.Now()), set: set}, nil

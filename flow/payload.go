@@ -57,10 +57,11 @@ type commit struct {
 }
 
 type issuePayload struct {
-	Number int    `json:"number"`
-	Title  string `json:"title"`
-	Body   string `json:"body"`
-	State  string `json:"state"`
+	Number int     `json:"number"`
+	Title  string  `json:"title"`
+	User   account `json:"user"`
+	Body   string  `json:"body"`
+	State  string  `json:"state"`
 	Labels []struct {
 		Name string `json:"name"`
 	} `json:"labels"`

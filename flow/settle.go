@@ -78,7 +78,11 @@ func (f *Flow) ask(ctx context.Context, job *river.Job[askArgs]) error {
 		where = t.PR
 	}
 	key := fmt.Sprintf("ask:%s:%d:%s", t.ID, t.Generation, strings.ReplaceAll(string(t.Waiting), " ", "-"))
-	_, err = f.github.Repo(t.Repo).Comment(ctx, where, key, say.Question(t))
+	text := say.Question(t)
+	if t.Waiting == task.ForPermission {
+		text = say.Barred(t)
+	}
+	_, err = f.github.Repo(t.Repo).Comment(ctx, where, key, text)
 	return err
 }
 

@@ -123,6 +123,9 @@ func (f *Flow) sweepTask(ctx context.Context, t task.Task, now time.Time) error 
 	case task.Queue:
 		return f.sweepQueue(ctx, t, now)
 	case task.Publish:
+		if t.Waiting == task.ForPermission {
+			return f.sweepBarred(ctx, t, now)
+		}
 		effect = task.Push
 		if t.Pushed == t.Head {
 			effect = task.Open
@@ -159,13 +162,29 @@ func (f *Flow) sweepQueue(ctx context.Context, t task.Task, now time.Time) error
 	return f.reoffer(ctx, t)
 }
 
-// sweepLook looks at a pull request every few minutes, spread over time by the task's own clock.
+// sweepLook looks at a pull request every few minutes.
 func (f *Flow) sweepLook(ctx context.Context, t task.Task, now time.Time) error {
-	since := now.Sub(t.StageSince)
-	if since.Truncate(lookPause) == (since - f.opts.Sweep).Truncate(lookPause) {
+	if !f.lookDue(t, now) {
 		return nil
 	}
 	return f.wantLooks(ctx, []task.Task{t})
+}
+
+// sweepBarred asks every few minutes whether the app has got the permission that a push waits for.
+func (f *Flow) sweepBarred(ctx context.Context, t task.Task, now time.Time) error {
+	if !f.lookDue(t, now) {
+		return nil
+	}
+	if _, err := f.unbar(ctx, t); err != nil {
+		f.log.Warn().Err(err).Str("task", t.ID).Msg("permissions not read")
+	}
+	return nil
+}
+
+// lookDue spreads what is asked of GitHub every few minutes over time, by the task's own clock.
+func (f *Flow) lookDue(t task.Task, now time.Time) bool {
+	since := now.Sub(t.StageSince)
+	return since.Truncate(lookPause) != (since - f.opts.Sweep).Truncate(lookPause)
 }
 
 // reoffer puts a task's offer on the wire again, or lets the pump decide when there was none yet.

@@ -68,7 +68,7 @@ func (f *reading) read(ctx context.Context) error {
 		f.facts.Unread = append(f.facts.Unread, "the head commit")
 		return nil
 	}
-	for _, step := range []func(context.Context) error{f.readChecks, f.readStatuses, f.readReviews, f.readAuthors} {
+	for _, step := range []func(context.Context) error{f.readChecks, f.readStatuses, f.readReviews, f.readAuthors, f.readFiles} {
 		if err := step(ctx); err != nil {
 			return err
 		}

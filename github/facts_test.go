@@ -24,6 +24,7 @@ type subject struct {
 	statuses []obj
 	reviews  []obj
 	commits  []obj
+	files    []obj // none: one file
 	levels   map[string]obj
 	reads    int
 }
@@ -52,6 +53,10 @@ func (s *subject) serve(w *world) {
 	})
 	w.on("GET /repos/acme/shop/pulls/7/reviews", w.paged(s.reviews, bare))
 	w.on("GET /repos/acme/shop/pulls/7/commits", w.paged(s.commits, bare))
+	if s.files == nil {
+		s.files = []obj{{"filename": "src/a.go", "status": "modified"}}
+	}
+	w.on("GET /repos/acme/shop/pulls/7/files", w.paged(s.files, bare))
 	w.on("GET /repos/acme/shop/collaborators/{login}/permission", func(rw http.ResponseWriter, r *http.Request) {
 		level, known := s.levels[r.PathValue("login")]
 		if !known {
@@ -60,6 +65,10 @@ func (s *subject) serve(w *world) {
 		}
 		give(rw, 200, level)
 	})
+}
+
+func changed(path, at string) obj {
+	return obj{"filename": path, "status": "modified", "sha": sha3, "contents_url": "https://api.github.com/repos/acme/shop/contents/" + path + "?ref=" + at}
 }
 
 func factPull(head string) obj {
@@ -111,7 +120,7 @@ func TestFactsOfAPull(t *testing.T) {
 	yes := true
 	want := gate.Facts{Number: 7, Title: "T", State: "open", Draft: true, Head: sha1, HeadRef: "dozens/a", HeadRepo: testRepoID,
 		BaseRef: "main", BaseRepo: testRepoID, Author: gate.Actor{Login: "dozens[bot]", ID: testBotID, Type: "Bot"}, Labels: []string{"hold"},
-		Mergeable: &yes, MergeState: "clean", Commits: 2, ReadAt: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
+		Mergeable: &yes, MergeState: "clean", Commits: 2, Files: []string{"src/a.go"}, ReadAt: time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC),
 		Checks: []gate.Check{
 			{Name: "test", App: "app15", Source: "check", Status: "completed", Conclusion: "success", ID: 1},
 			{Name: "lint", Source: "status", Status: "pending", ID: 5},
@@ -295,7 +304,7 @@ func TestWhatCannotBeReadIsNamed(t *testing.T) {
 	t.Parallel()
 	paths := map[string]string{
 		"check runs": "/commits/{sha}/check-runs", "check suites": "/commits/{sha}/check-suites", "commit statuses": "/commits/{sha}/status",
-		"reviews": "/pulls/7/reviews", "commits": "/pulls/7/commits",
+		"reviews": "/pulls/7/reviews", "commits": "/pulls/7/commits", "changed files": "/pulls/7/files",
 	}
 	for broken := range paths {
 		t.Run(broken, func(t *testing.T) {

@@ -27,6 +27,7 @@ type installation struct {
 	rest      *gh.Client
 	graph     *githubv4.Client
 	transport *transport
+	renewer   *renewer // of the token; nil where there is none
 }
 
 // installation returns the clients of an installation, made once.
@@ -57,19 +58,21 @@ func (a *App) newInstallation(id int64) (*installation, error) {
 	// go-github gives only copies of its http.Client away, so the redirect rules need a second go-github client around it.
 	hc := client.Client()
 	hc.CheckRedirect = a.checkRedirect
+	var renewing *renewer
 	if id > 0 {
-		hc.Transport = &renewer{current: hc.Transport, make: func() (http.RoundTripper, error) {
+		renewing = &renewer{current: hc.Transport, make: func() (http.RoundTripper, error) {
 			fresh, err := a.signedClient(creator, t, id)
 			if err != nil {
 				return nil, err
 			}
 			return fresh.Client().Transport, nil
 		}}
+		hc.Transport = renewing
 	}
 	rest := gh.NewClient(hc)
 	rest.BaseURL, rest.UserAgent = client.BaseURL, client.UserAgent
 	graph := githubv4.NewEnterpriseClient(strings.TrimSuffix(a.cfg.V4APIURL, "/"), hc)
-	return &installation{rest: rest, graph: graph, transport: t}, nil
+	return &installation{rest: rest, graph: graph, transport: t, renewer: renewing}, nil
 }
 
 func (a *App) signedClient(creator githubapp.ClientCreator, t *transport, id int64) (*gh.Client, error) {

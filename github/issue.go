@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -68,6 +69,22 @@ func (r *Repo) CloseIssue(ctx context.Context, n int) error {
 	owner, repo := r.at()
 	_, _, err := r.in.rest.Issues.Edit(ctx, owner, repo, n, &gh.IssueRequest{State: gh.String("closed"), StateReason: gh.String("completed")})
 	return explain(fmt.Sprintf("close issue %d", n), err)
+}
+
+// AddLabel puts a label on an issue or pull request, once. GitHub makes a label that the repository does not have yet.
+func (r *Repo) AddLabel(ctx context.Context, n int, label string) error {
+	what := fmt.Sprintf("put label %q on %d", oneLine(label, 60), n)
+	if strings.TrimSpace(label) == "" {
+		return fmt.Errorf("%s: %w", what, errBadName)
+	}
+	owner, repo := r.at()
+	// go-github sends a bare list, which GitHub's description does not know any more.
+	req, err := r.in.rest.NewRequest(http.MethodPost, fmt.Sprintf("repos/%s/%s/issues/%d/labels", owner, repo, n), map[string][]string{"labels": {label}})
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	_, err = r.in.rest.Do(ctx, req, nil)
+	return explain(what, err)
 }
 
 // RemoveLabel takes a label off an issue or pull request. A label that is not there is fine.

@@ -82,7 +82,12 @@ func startTown(t *testing.T, opt lookalike.Options) *town {
 // open pushes a branch as our bot and opens its pull request, which is no draft.
 func (w *town) open(t *testing.T, branch string) PullRef {
 	t.Helper()
-	if _, err := w.shop.PushTo(branch, w.hub.App().BotLogin, map[string]string{branch + ".txt": "x\n"}, "Add "+branch); err != nil {
+	return w.openWith(t, branch, map[string]string{branch + ".txt": "x\n"})
+}
+
+func (w *town) openWith(t *testing.T, branch string, files map[string]string) PullRef {
+	t.Helper()
+	if _, err := w.shop.PushTo(branch, w.hub.App().BotLogin, files, "Add "+branch); err != nil {
 		t.Fatal(err)
 	}
 	ref, err := w.repo.OpenPull(t.Context(), Pull{Head: branch, Base: "main", Title: "Add " + branch, Body: "Because."})
@@ -553,7 +558,7 @@ func TestTownSuspension(t *testing.T) {
 	if _, err := w.repo.Facts(ctx, ref.Number); !errors.Is(err, ErrSuspended) {
 		t.Errorf("with a token: got %v, want %v", err, ErrSuspended)
 	}
-	if _, _, err := w.repo.GitToken(ctx, true); !errors.Is(err, ErrSuspended) {
+	if _, _, err := w.repo.GitToken(ctx, Access{Write: true}); !errors.Is(err, ErrSuspended) {
 		t.Errorf("GitToken: got %v, want %v", err, ErrSuspended)
 	}
 	if _, err := w.app.Installation(ctx, "acme", "shop"); !errors.Is(err, ErrSuspended) {
@@ -600,7 +605,7 @@ func TestTownGitToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, expires, err := w.repo.GitToken(ctx, false)
+	token, expires, err := w.repo.GitToken(ctx, Access{})
 	if err != nil || time.Until(expires) < 50*time.Minute {
 		t.Fatalf("GitToken: %v, until %s", err, expires)
 	}
@@ -628,4 +633,55 @@ func lsRemote(t *testing.T, url string, token work.Secret) (string, error) {
 		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic " + basic}
 	out, err := cmd.Output()
 	return string(out), err
+}
+
+// The file list, the label and the permission as the look-alike has them.
+func TestTownProtectedFiles(t *testing.T) {
+	t.Parallel()
+	w, ctx := strictTown(t), t.Context()
+	ref := w.open(t, "a")
+	f, err := w.repo.Facts(ctx, ref.Number)
+	if err != nil || !slices.Equal(f.Files, []string{"a.txt"}) || len(f.Unread) != 0 {
+		t.Errorf("got files %q, unread %q, %v; want a.txt alone", f.Files, f.Unread, err)
+	}
+	for range 2 {
+		if err := w.repo.AddLabel(ctx, ref.Number, "dozens:protected"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f, err = w.repo.Facts(ctx, ref.Number); err != nil || !slices.Equal(f.Labels, []string{"dozens:protected"}) {
+		t.Errorf("got labels %q, %v", f.Labels, err)
+	}
+	if may, err := w.repo.MayPushWorkflows(ctx); may || err != nil {
+		t.Errorf("may push workflows: got %v, %v, want false", may, err)
+	}
+	if _, _, err := w.repo.GitToken(ctx, Access{Write: true, Workflows: true}); !errors.Is(err, ErrRefused) {
+		t.Errorf("token for workflows: got %v, want %v", err, ErrRefused)
+	}
+	flow := w.openWith(t, "flow", map[string]string{".github/workflows/ci.yml": "on: push\n"})
+	if _, err := w.repo.Merge(ctx, w.merge(flow)); !errors.Is(err, ErrRefused) {
+		t.Errorf("merge of workflows: got %v, want %v", err, ErrRefused)
+	}
+	if err := w.hub.Allow("workflows", "write"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.repo.Merge(ctx, w.merge(flow)); !errors.Is(err, ErrRefused) {
+		t.Errorf("merge of workflows by an old token: got %v, want %v", err, ErrRefused)
+	}
+	if err := w.repo.RenewToken(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.repo.Merge(ctx, w.merge(flow)); err != nil {
+		t.Errorf("merge of workflows by a new token: %v", err)
+	}
+	if may, err := w.repo.MayPushWorkflows(ctx); !may || err != nil {
+		t.Errorf("may push workflows once granted: got %v, %v, want true", may, err)
+	}
+	token, _, err := w.repo.GitToken(ctx, Access{Write: true, Workflows: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.repo.RevokeToken(ctx, token); err != nil {
+		t.Error(err)
+	}
 }

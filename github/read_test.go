@@ -249,7 +249,7 @@ func TestGitToken(t *testing.T) {
 	w.on("POST "+path, func(rw http.ResponseWriter, _ *http.Request) { n++; give(rw, 201, answer) })
 	w.on("DELETE /installation/token", gives(204, nil))
 	repo := w.app.Repo(batch.Repo{ID: testRepoID, Installation: 32, Owner: "acme", Name: "shop"})
-	token, expires, err := repo.GitToken(t.Context(), true)
+	token, expires, err := repo.GitToken(t.Context(), Access{Write: true})
 	if err != nil || string(token) != "ghs_cut" || !expires.Equal(time.Date(2026, 5, 1, 13, 0, 0, 0, time.UTC)) {
 		t.Fatalf("got %s (%q), %s, %v", token, string(token), expires, err)
 	}
@@ -266,7 +266,7 @@ func TestGitToken(t *testing.T) {
 	if auth := w.sent("POST", path)[0].Auth; !strings.HasPrefix(auth, "Bearer eyJ") {
 		t.Errorf("signed with %.10q, want the App's own signature", auth)
 	}
-	if _, _, err := repo.GitToken(t.Context(), true); err != nil || n != 2 {
+	if _, _, err := repo.GitToken(t.Context(), Access{Write: true}); err != nil || n != 2 {
 		t.Errorf("second: %v after %d calls; want a fresh one", err, n)
 	}
 	if err := repo.RevokeToken(t.Context(), token); err != nil {
@@ -280,17 +280,48 @@ func TestGitToken(t *testing.T) {
 	}
 }
 
+// Workflow files are opened only when that is asked for, and whether it may be is read from the installation.
+func TestWorkflowFiles(t *testing.T) {
+	t.Parallel()
+	const path = "/app/installations/32/access_tokens"
+	w := newWorld(t)
+	granted := obj{"contents": "write"}
+	w.on("POST "+path, gives(201, obj{"token": "ghs_cut", "permissions": obj{"contents": "write", "metadata": "read", "workflows": "write"}}))
+	w.on("GET /app/installations/32", func(rw http.ResponseWriter, _ *http.Request) {
+		give(rw, 200, obj{"id": 32, "permissions": granted})
+	})
+	repo := w.app.Repo(batch.Repo{ID: testRepoID, Installation: 32, Owner: "acme", Name: "shop"})
+	if _, _, err := repo.GitToken(t.Context(), Access{Write: true, Workflows: true}); err != nil {
+		t.Fatal(err)
+	}
+	if body := w.sent("POST", path)[0].Body; !strings.Contains(body, `"workflows":"write"`) {
+		t.Errorf("asked for %s, want workflow files too", body)
+	}
+	for level, want := range map[string]bool{"": false, "read": false, "write": true} {
+		if granted = (obj{"contents": "write"}); level != "" {
+			granted["workflows"] = level
+		}
+		if got, err := repo.MayPushWorkflows(t.Context()); got != want || err != nil {
+			t.Errorf("granted %q: got %v, %v, want %v", level, got, err, want)
+		}
+	}
+	if auth := w.sent("GET", "/app/installations/32")[0].Auth; !strings.HasPrefix(auth, "Bearer eyJ") {
+		t.Errorf("signed with %.10q, want the App's own signature", auth)
+	}
+}
+
 func TestTokensThatOpenTooMuchAreRefusedAndRevoked(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]obj{
 		"other repositories": {"token": "ghs_wide", "repositories": []obj{{"id": testRepoID}, {"id": 4}}},
 		"may write":          {"token": "ghs_wide", "permissions": obj{"contents": "write"}},
+		"workflow files":     {"token": "ghs_wide", "permissions": obj{"contents": "read", "workflows": "write"}},
 	} {
 		w := newWorld(t)
 		w.on("POST /app/installations/32/access_tokens", gives(201, answer))
 		w.on("DELETE /installation/token", gives(204, nil))
 		repo := w.app.Repo(batch.Repo{ID: testRepoID, Installation: 32, Owner: "acme", Name: "shop"})
-		token, _, err := repo.GitToken(t.Context(), false)
+		token, _, err := repo.GitToken(t.Context(), Access{})
 		if err == nil || token != "" || strings.Contains(err.Error(), "ghs_") {
 			t.Errorf("%s: got %q, %v; want an error without the token", name, string(token), err)
 		}

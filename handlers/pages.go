@@ -78,6 +78,9 @@ func (p *pages) list(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
+	for i := range rows {
+		rows[i].clean()
+	}
 	p.render(w, r, http.StatusOK, "list.html", page{Title: "Batches", Refresh: 10, Batches: rows})
 }
 
@@ -91,6 +94,7 @@ func (p *pages) batch(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
+	b.clean()
 	refresh := 10
 	if !b.Ended.IsZero() {
 		refresh = 0

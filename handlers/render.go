@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	credentials "dozens/batch/secret"
 	"dozens/batch/work"
 )
 
@@ -198,25 +199,35 @@ func toolInput(input json.RawMessage) string {
 var colours = regexp.MustCompile(`\x1b\[[0-9;?]*[ -/]*[@-~]`)
 
 // clean takes out what could mislead a reader or a terminal (control characters, escape sequences,
-// characters that turn the direction of text or cannot be seen) and cuts what is too long, in bytes.
+// characters that turn the direction of text or cannot be seen) and credentials, and cuts what is too long, in bytes.
 func clean(s string, limit int) string {
-	cut := 0
-	if len(s) > limit {
-		at := limit
-		for at > 0 && !utf8.RuneStart(s[at]) {
-			at--
-		}
-		cut, s = len(s)-at, s[:at]
-	}
+	const margin = 2 << 10 // a credential that the end cuts is still known by its beginning
+	all := len(s)
+	s = begin(s, limit+margin)
+	rest := all - len(s)
 	s = strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || !unicode.In(r, unicode.Cc, unicode.Cf) {
 			return r
 		}
 		return -1
 	}, colours.ReplaceAllString(strings.ToValidUTF8(s, "\uFFFD"), ""))
-	s = strings.TrimRight(s, " \n\t")
-	if cut > 0 {
-		s += fmt.Sprintf("\n… %d more bytes", cut)
+	s = credentials.Redact(s)
+	shown := begin(s, limit)
+	rest += len(s) - len(shown)
+	shown = strings.TrimRight(shown, " \n\t")
+	if rest > 0 && all > limit {
+		shown += fmt.Sprintf("\n… %d more bytes", rest)
 	}
-	return s
+	return shown
+}
+
+// begin is the first so many bytes of a text, without half a character.
+func begin(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
 }

@@ -60,6 +60,25 @@ func TestRenderTakesOutWhatMisleads(t *testing.T) {
 	}
 }
 
+// TestRenderTakesOutCredentials: a log and a page are no place for a key that an agent has printed.
+func TestRenderTakesOutCredentials(t *testing.T) {
+	t.Parallel()
+	token := "ghp" + "_" + strings.Repeat("aB3dE5gH", 5)
+	for _, text := range []string{"token " + token, "token " + token[:9] + "\u200b" + token[9:], strings.Repeat("x ", maxText/2-10) + token} {
+		got := Render(work.Line{Kind: "host", Text: text})
+		if strings.Contains(got[0].Text, token[20:]) || strings.Contains(got[0].Text, token[:12]) {
+			t.Errorf("got %q", got[0].Text)
+		}
+	}
+	b := BatchPage{BatchRow: BatchRow{Title: token, Detail: token}, Tasks: []TaskRow{{Title: token, Detail: token, Checks: token}}}
+	b.clean()
+	for _, s := range []string{b.Title, b.Detail, b.Tasks[0].Title, b.Tasks[0].Detail, b.Tasks[0].Checks} {
+		if s != "[redacted: GitHub token]" {
+			t.Errorf("on the page: %q", s)
+		}
+	}
+}
+
 func TestRenderBoundsLongText(t *testing.T) {
 	t.Parallel()
 	got := Render(work.Line{Kind: "host", Text: strings.Repeat("é", maxText)})

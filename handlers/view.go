@@ -42,11 +42,24 @@ type BatchRow struct {
 	Ended        time.Time // zero while it goes on
 }
 
+// clean takes from foreign words what misleads, and credentials.
+func (b *BatchRow) clean() { b.Title, b.Detail = clean(b.Title, maxWords), clean(b.Detail, maxWords) }
+
+const maxWords = 4 << 10 // bytes of a title or a reason on a page
+
 // BatchPage is one batch with its tasks.
 type BatchPage struct {
 	BatchRow
 	BudgetMicroUSD int64 // 0: none
 	Tasks          []TaskRow
+}
+
+func (b *BatchPage) clean() {
+	b.BatchRow.clean()
+	for i := range b.Tasks {
+		t := &b.Tasks[i]
+		t.Title, t.Detail, t.Checks = clean(t.Title, maxWords), clean(t.Detail, maxWords), clean(t.Checks, maxWords)
+	}
 }
 
 // TaskRow is one line in a batch's table.

@@ -21,6 +21,7 @@ func Decide(f Facts, p Policy, now time.Time) Verdict {
 	j.state()
 	j.checks()
 	j.reviews()
+	j.protected()
 	j.mergeable()
 	j.draft()
 	j.hold()

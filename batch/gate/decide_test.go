@@ -37,11 +37,11 @@ func ready() (Facts, Policy) {
 	f := Facts{
 		Number: 12, Title: "Replace fetchUser", State: "open", Head: "head", HeadRef: "dozens/api", HeadRepo: repoID, BaseRef: "main", BaseRepo: repoID,
 		Author: bot(), Mergeable: yes(), MergeState: "clean", Checks: []Check{ended("test", "success")},
-		Reviews: []Review{review(person(2, "bob"), "write", "APPROVED", "head")}, Authors: []Actor{bot()}, Commits: 2, ReadAt: now,
+		Reviews: []Review{review(person(2, "bob"), "write", "APPROVED", "head")}, Authors: []Actor{bot()}, Commits: 2, Files: []string{"src/a.go"}, ReadAt: now,
 	}
 	p := Policy{
 		Ours: true, HeadRef: "dozens/api", BaseRef: "main", Pushed: "head", RepoID: repoID, BotID: botID, Requester: person(1, "alice"),
-		Approvals: 1, HoldLabels: []string{"hold"}, Mode: "auto",
+		Approvals: 1, HoldLabels: []string{"hold"}, Protected: []string{".github/**", "CODEOWNERS"}, Mode: "auto",
 	}
 	return f, p
 }
@@ -55,6 +55,12 @@ func TestDecide(t *testing.T) {
 	bob, carol, alice := person(2, "bob"), person(3, "carol"), person(1, "alice")
 	approve := review(bob, "write", "APPROVED", "head")
 	waiting := Check{Name: "e2e", Status: "in_progress"}
+	// guarded changes a protected path, which the named people (none: admins) must approve.
+	guarded := func(named []string, r ...Review) change {
+		return func(f *Facts, p *Policy) { f.Files, f.Reviews, p.Named = []string{"src/a.go", "CODEOWNERS"}, r, named }
+	}
+	admin := func(who Actor) Review { return review(who, "admin", "APPROVED", "head") }
+	named := []string{"Carol"} // as the settings spell her
 	for _, c := range []struct {
 		name     string
 		change   change
@@ -156,6 +162,45 @@ func TestDecide(t *testing.T) {
 		{"changes of a bot", reviews(approve, review(Actor{Login: "b[bot]", ID: 5, Type: "Bot"}, "", "CHANGES_REQUESTED", "head")), Merge, Green, true, ""},
 		{"lower case states", reviews(review(bob, "write", "approved", "head"), review(carol, "write", "changes_requested", "head")), Fix, Green, true, "changes"},
 
+		{"protected, approved by a writer", guarded(nil, approve), Wait, Green, true, "protected"},
+		{"protected, approved by an admin", guarded(nil, admin(carol)), Merge, Green, true, ""},
+		{"protected, approved by a maintainer", guarded(nil, review(carol, "maintain", "APPROVED", "head")), Wait, Green, true, "protected"},
+		{"protected, an admin's approval of an older commit", guarded(nil, approve, review(carol, "admin", "APPROVED", "old")), Wait, Green, true, "protected"},
+		{"protected, an admin's approval dismissed", guarded(nil, approve, admin(carol), review(carol, "admin", "DISMISSED", "head")), Wait, Green, true, "protected"},
+		{"protected, an admin wants changes", guarded(nil, approve, review(carol, "admin", "CHANGES_REQUESTED", "head")), Fix, Green, true, "changes protected"},
+		{"protected, an admin only comments", guarded(nil, approve, review(carol, "admin", "COMMENTED", "head")), Wait, Green, true, "protected"},
+		{"protected, an admin who asked for it", guarded(nil, approve, admin(alice)), Wait, Green, true, "protected"},
+		{"protected, an admin who asked for it, allowed", func(f *Facts, p *Policy) {
+			guarded(nil, admin(alice))(f, p)
+			p.RequesterCounts = true
+		}, Merge, Green, true, ""},
+		{"protected, an admin who instructed the session", func(f *Facts, p *Policy) {
+			guarded(nil, approve, admin(carol))(f, p)
+			p.Askers = []Actor{{Login: "carol"}}
+		}, Wait, Green, true, "protected"},
+		{"protected, an admin who worked on it", func(f *Facts, p *Policy) {
+			guarded(nil, approve, admin(carol))(f, p)
+			f.Authors = []Actor{bot(), carol}
+		}, Wait, Green, true, "protected"},
+		{"protected, an admin who is a bot", guarded(nil, approve, admin(Actor{Login: "b[bot]", ID: 5, Type: "Bot"})), Wait, Green, true, "protected"},
+		{"protected, named and approving", guarded(named, review(carol, "write", "APPROVED", "head")), Merge, Green, true, ""},
+		{"protected, named, of an older commit", guarded(named, approve, review(carol, "write", "APPROVED", "old")), Wait, Green, true, "protected"},
+		{"protected, named, without write access", guarded(named, approve, review(carol, "read", "APPROVED", "head")), Wait, Green, true, "protected"},
+		{"protected, an admin who is not named", guarded(named, approve, admin(person(4, "dave"))), Wait, Green, true, "protected"},
+		{"protected, many who are not named", guarded(named, approve, admin(person(4, "dave")), admin(person(5, "erin")), admin(person(6, "frank"))), Wait, Green, true, "protected"},
+		{"protected, named, two wanted", func(f *Facts, p *Policy) {
+			guarded(named, review(carol, "write", "APPROVED", "head"))(f, p)
+			p.Approvals = 2
+		}, Wait, Green, false, "approval"},
+		{"protected, without its label", func(f *Facts, p *Policy) { guarded(nil, approve)(f, p); f.Labels = nil }, Wait, Green, true, "protected"},
+		{"protected, the old side of a rename", func(f *Facts, _ *Policy) { f.Files = []string{"owners.txt", "CODEOWNERS"} }, Wait, Green, true, "protected"},
+		{"protected and red", func(f *Facts, p *Policy) { guarded(nil, approve)(f, p); f.Checks = []Check{ended("a", "failure")} }, Fix, Red, true, "checks protected"},
+		{"nothing is protected", func(f *Facts, p *Policy) { guarded(nil, approve)(f, p); p.Protected = nil }, Merge, Green, true, ""},
+		{"no changed file", func(f *Facts, _ *Policy) { f.Files = nil }, Wait, Green, true, "protected"},
+		{"no changed file, nothing protected", func(f *Facts, p *Policy) { f.Files, p.Protected = nil, nil }, Merge, Green, true, ""},
+		{"the changed files not read", func(f *Facts, _ *Policy) { f.Files, f.Unread = nil, []string{"changed files"} }, Wait, Green, true, "facts protected"},
+		{"a glob that cannot be read", func(_ *Facts, p *Policy) { p.Protected = []string{"a["} }, Wait, Green, true, "protected"},
+
 		{"conflict", func(f *Facts, _ *Policy) { f.Mergeable, f.MergeState = no(), "dirty" }, Fix, Green, true, "conflict"},
 		{"dirty alone", func(f *Facts, _ *Policy) { f.Mergeable, f.MergeState = nil, "dirty" }, Fix, Green, true, "conflict"},
 		{"not computed", func(f *Facts, _ *Policy) { f.Mergeable, f.MergeState = nil, "unknown" }, Wait, Green, true, "conflict"},
@@ -238,8 +283,9 @@ func TestReasonsAreClean(t *testing.T) {
 	f, p := ready()
 	f.Checks = []Check{ended("a\nb\x1b[31m\u202e"+strings.Repeat("x", 500), "failure")}
 	f.Labels, f.Unread, f.State = []string{"do-not-merge/\r\nx"}, []string{"a\x00b"}, "o\npen"
+	f.Files = []string{".github/a\nb", ".github/" + strings.Repeat("y", 500), ".github/\x1b[31m", ".github/3", ".github/4"}
 	for _, r := range Decide(f, p, now).Reasons {
-		if strings.ContainsAny(r.Text, "\n\r\x00\x1b\u202e") || len(r.Text) > 400 {
+		if strings.ContainsAny(r.Text, "\n\r\x00\x1b\u202e") || len(r.Text) > 500 {
 			t.Errorf("got reason %q, want one clean, bounded sentence", r.Text)
 		}
 	}

@@ -24,6 +24,7 @@ type Facts struct {
 	Reviews     []Review // in order of submission
 	Authors     []Actor  // who wrote or committed the branch's commits
 	Commits     int
+	Files       []string // changed paths, as GitHub lists them for Head; of a rename both sides
 	Unread      []string // what could not be read, in words
 	ReadAt      time.Time
 }
@@ -75,6 +76,8 @@ type Policy struct {
 	AllowNoChecks   bool     // a commit without any check may count as green
 	Ignore          []string // names of checks that do not count
 	HoldLabels      []string
-	Hold            string // why merging is held; "" not held
-	Mode            string // auto · shadow · off
+	Protected       []string // globs of the paths that need the approval of a named person
+	Named           []string // logins of those persons; empty: people with admin permission
+	Hold            string   // why merging is held; "" not held
+	Mode            string   // auto · shadow · off
 }

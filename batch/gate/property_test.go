@@ -14,7 +14,7 @@ func mayMerge(f Facts, p Policy) bool {
 		f.State == "open", !f.Merged, !f.Draft, f.Head == p.Pushed && f.Head != "", len(f.Unread) == 0, p.Mode == "auto", p.Hold == "",
 		f.Mergeable != nil && *f.Mergeable && f.MergeState != "dirty", !strings.HasPrefix(f.Title, "WIP"),
 		p.BotID == 0 && f.Author.Type == "Bot" || p.BotID != 0 && p.BotID == f.Author.ID,
-		checksAllow(f, p), approvalsOf(f, p) >= 1 && approvalsOf(f, p) >= p.Approvals, !objection(f),
+		checksAllow(f, p), approvalsOf(f, p) >= 1 && approvalsOf(f, p) >= p.Approvals, !objection(f), guardedWell(f, p),
 	}
 	for _, l := range f.Labels {
 		rules = append(rules, !slices.Contains(p.HoldLabels, l), !strings.HasPrefix(l, "do-not-merge/"))
@@ -49,9 +49,31 @@ func lastOpinion(f Facts, id int64) Review {
 }
 
 func approvalsOf(f Facts, p Policy) int {
+	return countApprovals(f, p, func(Review) bool { return true })
+}
+
+// guardedWell says that no protected path is changed, or that somebody named approved it.
+func guardedWell(f Facts, p Policy) bool {
+	if len(p.Protected) == 0 {
+		return true
+	}
+	touched := slices.ContainsFunc(f.Files, func(path string) bool { return path == "CODEOWNERS" || strings.HasPrefix(path, ".github/") })
+	return len(f.Files) > 0 && (!touched || namedApprovals(f, p) > 0)
+}
+
+func namedApprovals(f Facts, p Policy) int {
+	return countApprovals(f, p, func(r Review) bool {
+		return len(p.Named) == 0 && r.Permission == "admin" || slices.Contains(p.Named, r.By.Login)
+	})
+}
+
+func countApprovals(f Facts, p Policy, which func(Review) bool) int {
 	count := 0
 	for id := int64(1); id < 200; id++ {
 		r := lastOpinion(f, id)
+		if !which(r) {
+			continue
+		}
 		counts := r.State == "APPROVED" && r.Commit == f.Head && r.By.Type == "User" && id != p.BotID && id != f.Author.ID &&
 			slices.Contains([]string{"write", "maintain", "admin"}, r.Permission) && (p.RequesterCounts || id != p.Requester.ID)
 		for _, a := range f.Authors {
@@ -122,6 +144,8 @@ func random(rng *rand.Rand) (Facts, Policy) {
 	f.Authors = pick(rng, f.Authors, []Actor{bot(), randomActor(rng)})
 	p.Ours, p.RequesterCounts, p.AllowNoChecks = pick(rng, true, false), pick(rng, false, true), pick(rng, false, true)
 	p.BotID, p.Approvals = pick[int64](rng, botID, 0), pick(rng, 1, 0, 2)
+	f.Files = pick(rng, f.Files, nil, []string{"CODEOWNERS"}, []string{"a", ".github/x"}, []string{".github/workflows/ci.yml"})
+	p.Protected, p.Named = pick(rng, p.Protected, nil), pick(rng, nil, []string{"bob"}, []string{"carol", "dave"}, []string{"nobody"})
 	p.Ignore, p.Hold, p.Mode = pick(rng, nil, []string{"flaky"}), pick(rng, "", "held"), pick(rng, "auto", "shadow", "off", "")
 	return f, p
 }
@@ -151,6 +175,11 @@ func TestMergeExactlyWhenTheRulesSay(t *testing.T) {
 // A further bad fact may change why there is no merge, and never makes one.
 func TestBadFactsNeverMakeAMerge(t *testing.T) {
 	t.Parallel()
+	another := func(f *Facts, path string) {
+		if len(f.Files) > 0 { // the first is no bad news: without any, nothing is known
+			f.Files = append(f.Files, path)
+		}
+	}
 	bad := map[string]func(f *Facts, p *Policy, rng *rand.Rand){
 		"failed check": func(f *Facts, _ *Policy, _ *rand.Rand) { f.Checks = append(f.Checks, ended("more", "failure")) },
 		"running check": func(f *Facts, _ *Policy, _ *rand.Rand) {
@@ -176,6 +205,11 @@ func TestBadFactsNeverMakeAMerge(t *testing.T) {
 		"conflict":         func(f *Facts, _ *Policy, _ *rand.Rand) { f.Mergeable = no() },
 		"more approvals":   func(_ *Facts, p *Policy, _ *rand.Rand) { p.Approvals++ },
 		"requester barred": func(_ *Facts, p *Policy, _ *rand.Rand) { p.RequesterCounts = false },
+		"protected path":   func(f *Facts, _ *Policy, _ *rand.Rand) { another(f, ".github/more") },
+		"file":             func(f *Facts, _ *Policy, _ *rand.Rand) { another(f, "src/more") },
+		"protected glob":   func(_ *Facts, p *Policy, _ *rand.Rand) { p.Protected = append(p.Protected, "src/**") },
+		"all named gone":   func(_ *Facts, p *Policy, _ *rand.Rand) { p.Named = []string{"nobody"} },
+		"label":            func(f *Facts, _ *Policy, _ *rand.Rand) { f.Labels = append(f.Labels, "dozens:protected") },
 		"foreign push":     func(f *Facts, _ *Policy, _ *rand.Rand) { f.Head = "foreign" },
 	}
 	rng := rand.New(rand.NewPCG(2, 2))
@@ -188,11 +222,43 @@ func TestBadFactsNeverMakeAMerge(t *testing.T) {
 			f, p := f, p
 			f.Checks, f.Reviews, f.Authors = slices.Clone(f.Checks), slices.Clone(f.Reviews), slices.Clone(f.Authors)
 			f.Labels, f.Unread = slices.Clone(f.Labels), slices.Clone(f.Unread)
+			f.Files, p.Protected = slices.Clone(f.Files), slices.Clone(p.Protected)
 			add(&f, &p, rng)
 			if Decide(f, p, now).Action == Merge {
 				t.Fatalf("%s made a merge of facts %+v policy %+v", name, f, p)
 			}
 		}
+	}
+}
+
+// Whatever else is known, a change of protected paths is not merged without a named person's approval of its head,
+// and it is all that some miss.
+func TestProtectedNeedsANamedApproval(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(4, 4))
+	merges, missing := 0, 0
+	for range 20_000 {
+		f, p := random(rng)
+		f.Files, p.Protected = []string{"src/a.go", ".github/workflows/ci.yml"}, []string{".github/**"}
+		if rng.IntN(2) == 0 {
+			f.Reviews = append(f.Reviews, review(randomActor(rng), "admin", "APPROVED", "head"))
+		}
+		v := Decide(f, p, now)
+		named := namedApprovals(f, p) > 0
+		switch blocks := v.Blocks(); {
+		case v.Action == Merge && !named:
+			t.Fatalf("merged without a named approval: facts %+v policy %+v", f, p)
+		case v.Action == Merge:
+			merges++
+		case len(blocks) == 1 && blocks[0].Code == CodeProtected:
+			missing++
+		}
+		if !slices.Equal(v.Protected, []string{".github/workflows/ci.yml"}) {
+			t.Fatalf("got protected paths %q", v.Protected)
+		}
+	}
+	if merges < 200 || missing < 200 {
+		t.Errorf("got %d merges and %d that miss only the named approval, want many of each", merges, missing)
 	}
 }
 

@@ -30,19 +30,20 @@ const (
 
 // The codes of reasons: stable words for tests, metrics and links.
 const (
-	CodeOurs     = "ours"
-	CodeState    = "state"
-	CodeFacts    = "facts"
-	CodeHead     = "head"
-	CodeDraft    = "draft"
-	CodeHold     = "hold"
-	CodeMode     = "mode"
-	CodeChecks   = "checks"
-	CodeApproval = "approval"
-	CodeChanges  = "changes"
-	CodeConflict = "conflict"
-	CodeBehind   = "behind"
-	CodeHint     = "hint"
+	CodeOurs      = "ours"
+	CodeState     = "state"
+	CodeFacts     = "facts"
+	CodeHead      = "head"
+	CodeDraft     = "draft"
+	CodeHold      = "hold"
+	CodeMode      = "mode"
+	CodeChecks    = "checks"
+	CodeApproval  = "approval"
+	CodeChanges   = "changes"
+	CodeProtected = "protected"
+	CodeConflict  = "conflict"
+	CodeBehind    = "behind"
+	CodeHint      = "hint"
 )
 
 // Reason is one thing the gate looked at.
@@ -62,6 +63,8 @@ type Verdict struct {
 	Conflict bool     // the branch cannot be merged into its base
 	Reasons  []Reason // all of them, good and bad
 	Head     string   // the commit all this is about
+	// Protected are the changed paths that need the approval of a named person, whether it is there or not.
+	Protected []string
 	// Fix holds the failed checks, also while the action is to wait for the others.
 	Fix []Check
 	// ChangeRequests are the outstanding ones, of any commit. What of them the session has already been told is for

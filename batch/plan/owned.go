@@ -47,10 +47,8 @@ func compileAll(owned []string) area {
 
 func (a area) covers(path string) bool {
 	names := strings.Split(path, "/")
-	for _, n := range names {
-		if n == "" || n == "." || n == ".." {
-			return false
-		}
+	if !clean(names) {
+		return false
 	}
 	return a.all || slices.ContainsFunc(a.globs, func(g glob) bool { return g.match(names) })
 }

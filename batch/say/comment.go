@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"dozens/batch"
 	"dozens/batch/plan"
@@ -43,13 +45,16 @@ func Status(v View) string {
 	if v.Batch.Detail != "" {
 		fmt.Fprintf(&b, "%s\n\n", Block(v.Batch.Detail, 2000))
 	}
+	if v.Batch.Outsider != "" {
+		fmt.Fprintf(&b, "The text of this issue is by %s, who may not command here: agents are not shown it (`commands.read`).\n\n", login(v.Batch.Outsider))
+	}
 	if v.Planner != nil && len(v.Tasks) == 0 && !v.Batch.Stage.Final() {
 		fmt.Fprintf(&b, "%s\n\n", plannerLine(*v.Planner))
 	}
 	if len(v.Tasks) > 0 {
 		table(&b, v)
 	}
-	fmt.Fprintf(&b, "Asked by %s · batch `%s` · %s", Inline(v.Batch.Requester.Login, 60), v.Batch.ID, Money(v.cost()))
+	fmt.Fprintf(&b, "Asked by %s · batch `%s` · %s", login(v.Batch.Requester.Login), v.Batch.ID, Money(v.cost()))
 	if v.URL != "" {
 		fmt.Fprintf(&b, " · [live](%s)", v.URL)
 	}
@@ -113,7 +118,7 @@ func table(b *strings.Builder, v View) {
 	b.WriteString("\n")
 	for _, t := range v.Tasks {
 		if t.Detail != "" && t.Stage != task.Done {
-			fmt.Fprintf(b, "- `%s`: %s\n", t.Label, strings.ReplaceAll(Block(t.Detail, 700), "\n", "\n  "))
+			fmt.Fprintf(b, "- `%s`:%s\n", t.Label, within(t.Detail, 700))
 		}
 	}
 	b.WriteString("\n")
@@ -172,8 +177,7 @@ func paths(globs []string, most int) string {
 func codes(words []string) string {
 	var all []string
 	for _, w := range words {
-		w = strings.NewReplacer("`", "'", "|", "\\|").Replace(cut(strings.Join(strings.Fields(visible(w)), " "), 200))
-		all = append(all, "`"+w+"`")
+		all = append(all, "`"+strings.ReplaceAll(Code(w, 200), "|", "\\|")+"`")
 	}
 	return strings.Join(all, ", ")
 }
@@ -182,8 +186,8 @@ func codes(words []string) string {
 func Question(t task.Task) string {
 	var b strings.Builder
 	if t.Waiting == task.ForBudget {
-		fmt.Fprintf(&b, "`%s` has stopped at a limit: %s\n\nIts work is kept. `/budget N` raises the limit and goes on, `/stop %s` ends it.\n",
-			t.Label, Block(t.Detail, 2000), t.Label)
+		fmt.Fprintf(&b, "`%s` has stopped at a limit:%s\n\nIts work is kept. `/budget N` raises the limit and goes on, `/stop %s` ends it.\n",
+			t.Label, beside(t.Detail, 2000), t.Label)
 		return b.String()
 	}
 	fmt.Fprintf(&b, "`%s` asks:\n\n%s\n\nReply here; the same session goes on with your answer. `/stop %s` ends it.\n",
@@ -211,7 +215,7 @@ func Final(v View) string {
 			fmt.Fprintf(&b, "- `%s`: merged as #%d\n", t.Label, t.PR)
 			continue
 		}
-		fmt.Fprintf(&b, "- `%s`: %s. %s\n", t.Label, t.Stage, strings.ReplaceAll(Block(t.Detail, 1500), "\n", "\n  "))
+		fmt.Fprintf(&b, "- `%s`: %s.%s\n", t.Label, t.Stage, within(t.Detail, 1500))
 	}
 	if ended[task.Done] < len(v.Tasks) {
 		b.WriteString("\n`/retry failed` or `/retry LABEL` tries again.\n")
@@ -219,12 +223,17 @@ func Final(v View) string {
 	return b.String()
 }
 
-// Refused is the one reply to a comment that holds commands which cannot be carried out.
-func Refused(problems []string) string {
-	var b strings.Builder
-	for _, p := range problems {
-		fmt.Fprintf(&b, "%s\n\n", p)
+// beside is Block for text that goes on a line of ours.
+func beside(s string, most int) string {
+	s = Block(s, most)
+	begin, _ := utf8.DecodeRuneInString(s)
+	if unicode.IsLetter(begin) || !strings.Contains(s, "\n") {
+		return " " + s
 	}
-	b.WriteString("`/help` lists what can be said here.\n")
-	return b.String()
+	return "\n\n" + s // a list, a code block: what it begins with needs a line of its own
+}
+
+// within is beside for text that goes on an item of a list.
+func within(s string, most int) string {
+	return strings.ReplaceAll(beside(s, most), "\n", "\n  ")
 }

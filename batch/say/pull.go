@@ -14,12 +14,6 @@ func PullTitle(t task.Task) string {
 	return plainLine(t.Title, 100)
 }
 
-// plainLine is Inline for places that are not Markdown (titles, commit subjects).
-func plainLine(s string, most int) string {
-	s = strings.Join(strings.Fields(visible(s)), " ")
-	return unlinked(strings.ReplaceAll(cut(s, most), "@", "@\u200b"))
-}
-
 // PullBody is the text of a task's pull request.
 func PullBody(b batch.Batch, t task.Task) string {
 	var s strings.Builder
@@ -30,7 +24,7 @@ func PullBody(b batch.Batch, t task.Task) string {
 	if verified == "" {
 		verified = "The session did not say. The checks below decide."
 	}
-	fmt.Fprintf(&s, "**How it was tested:** %s\n\n", Block(verified, 4000))
+	fmt.Fprintf(&s, "**How it was tested:**%s\n\n", beside(verified, 4000))
 	owned := "the whole repository"
 	if len(t.Owned) > 0 {
 		owned = paths(t.Owned, 40)
@@ -42,7 +36,7 @@ func PullBody(b batch.Batch, t task.Task) string {
 		fmt.Fprintf(&s, "Part of #%d\n\n", b.Issue)
 	}
 	fmt.Fprintf(&s, "<sub>unit `%s` of batch `%s`, asked by %s · %s, %s so far · instructions: `/claude TEXT` here</sub>\n",
-		t.Label, b.ID, Inline(b.Requester.Login, 60), Money(t.CostMicroUSD), count(t.Turns, "turn", "turns"))
+		t.Label, b.ID, login(b.Requester.Login), Money(t.CostMicroUSD), count(t.Turns, "turn", "turns"))
 	return s.String()
 }
 
@@ -50,9 +44,9 @@ func PullBody(b batch.Batch, t task.Task) string {
 func Squash(b batch.Batch, t task.Task) (title, message string) {
 	var s strings.Builder
 	if t.Summary != "" {
-		fmt.Fprintf(&s, "%s\n\n", unlinked(strings.ReplaceAll(cut(strings.TrimSpace(visible(t.Summary)), 4000), "@", "@\u200b")))
+		fmt.Fprintf(&s, "%s\n\n", plainBlock(t.Summary, 4000))
 	}
-	fmt.Fprintf(&s, "Requested-by: %s <%d+%s@users.noreply.github.com>\nDozens-Task: %s/%s", b.Requester.Login, b.Requester.ID, b.Requester.Login, b.ID, t.Label)
+	fmt.Fprintf(&s, "Requested-by: %s <%d+%s@users.noreply.github.com>\nDozens-Task: %s/%s", login(b.Requester.Login), b.Requester.ID, login(b.Requester.Login), b.ID, t.Label)
 	return fmt.Sprintf("%s (#%d)", PullTitle(t), t.PR), s.String()
 }
 
@@ -81,7 +75,7 @@ func Gate(v gate.Verdict) (title, summary string) {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", mark, Inline(r.Text, 500), short(r.Commit))
 		if !r.OK && (v.Action == gate.Wait || v.Action == gate.Ask) && title == "Not yet" {
-			title = "Not yet: " + cut(r.Text, 100)
+			title = "Not yet: " + plainLine(r.Text, 100)
 		}
 	}
 	return title, b.String()
@@ -89,7 +83,10 @@ func Gate(v gate.Verdict) (title, summary string) {
 
 func short(sha string) string {
 	if len(sha) > 10 {
-		return "`" + sha[:10] + "`"
+		sha = sha[:10]
 	}
-	return sha
+	if sha == "" {
+		return ""
+	}
+	return "`" + Code(sha, 10) + "`"
 }

@@ -33,7 +33,7 @@ func Document() string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.on, words(r.at), words(r.to), r.says)
 	}
 	b.WriteString("\nA signal at any other stage means nothing: it is ignored and changes nothing. `waiting` is a flag beside the stage, with its reason: ")
-	fmt.Fprintf(&b, "%s, %s, %s, %s, %s or %s.\n", ForAnswer, ForBudget, ForUsage, ForHold, ForReviewers, ForDependency)
+	fmt.Fprintf(&b, "%s, %s, %s, %s, %s, %s or %s.\n", ForAnswer, ForBudget, ForUsage, ForHold, ForReviewers, ForDependency, ForPermission)
 	return b.String()
 }
 

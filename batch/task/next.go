@@ -32,13 +32,15 @@ func table() []rule {
 		{[]Stage{Queue}, "leased", []Stage{Run}, "a host took it; the run begins", leased},
 		{[]Stage{Queue}, "unblocked", []Stage{Queue}, "what it depends on is merged; it starts from a base that has it", unblocked},
 		{[]Stage{Queue}, "skipped", []Stage{Cleanup}, "what it depends on did not come; cancelled with the reason", skipped},
-		{[]Stage{Queue, CI}, "answered", []Stage{Queue}, "the question is answered; the same session goes on", answered},
+		{[]Stage{Queue, Publish, CI}, "answered", []Stage{Queue}, "the question is answered; the same session goes on", answered},
 		{[]Stage{Queue}, "funded", []Stage{Queue}, "budget or usage limit allow it again", funded},
 		{[]Stage{Queue}, "overspent", []Stage{Queue}, "the batch's budget is spent; it waits for /budget", overspent},
 		{live, "held", live, "merging it is held, or allowed again", held},
 		{[]Stage{Run}, "lapsed", []Stage{Queue}, "the host is gone; a new generation may be leased", lapsed},
 		{[]Stage{Run}, "reported", []Stage{Publish, Queue, CI, Cleanup}, "done: publish; question, limit, stray paths, unusable result: queue; nothing new for its pull request: ci; plan: cleanup", ranRun},
-		{[]Stage{Publish}, "reported", []Stage{Publish, Cleanup}, "pushed: the pull request is opened; refused: failed", ranPublish},
+		{[]Stage{Publish}, "reported", []Stage{Publish, Queue, Cleanup}, "pushed: the pull request is opened; workflow files refused: again, with the permission; refused: failed", ranPublish},
+		{[]Stage{Publish}, "barred", []Stage{Publish, Queue}, "the app may not push workflow files: it waits for the permission, or for words to go on without them, which may be there: queue", barred},
+		{[]Stage{Publish}, "allowed", []Stage{Publish}, "the permission is there, or a person wants it tried: it is pushed", allowed},
 		{[]Stage{Publish}, "opened", []Stage{CI, Queue}, "the pull request exists at the pushed commit; instructions that came meanwhile: queue", opened},
 		{[]Stage{CI, Review, Merge}, "judged", []Stage{CI, Review, Merge, Queue, Cleanup}, "green: review; approved: merge; red, change request, conflict: queue; closed: cleanup", judged},
 		{live, "merged", []Stage{Cleanup}, "the squash commit is on the base branch, by us or by a person", merged},
@@ -144,14 +146,14 @@ func skipped(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 }
 
 func answered(t *Task, s Signal, _ time.Time) ([]Effect, error) {
-	if t.Waiting != ForAnswer {
+	if t.Waiting != ForAnswer && t.Waiting != ForPermission {
 		return nil, ErrIgnored
 	}
 	a := s.(Answered)
 	t.Rounds = 0 // a person looked at it: the count of rounds without one begins anew
 	t.Asked = append(t.Asked, a.By)
-	prompt := strings.TrimSpace(t.Prompt + "\n\n" + Quote("answer", a.By, a.Text))
-	if t.Stage == CI {
+	prompt := strings.TrimSpace(t.Prompt + "\n\n" + unpushable(t) + Quote("answer", a.By, a.Text))
+	if t.Stage != Queue {
 		return requeue(t, prompt), nil
 	}
 	t.Waiting, t.Detail, t.Prompt = NotWaiting, "", prompt
@@ -270,42 +272,12 @@ func coded(t *Task, rep Reported) []Effect {
 		askBeside(t, "The session changed nothing more. It says: "+t.Summary, "")
 		return []Effect{{Kind: Ask}, {Kind: Look}, {Kind: Pump}}
 	}
-	t.Head = r.Head
+	t.Head, t.Protected, t.Workflows = r.Head, rep.Protected, rep.Workflows
 	if t.Instructions != "" {
 		return requeue(t, "")
 	}
 	t.Stage, t.Prompt = Publish, ""
 	return []Effect{{Kind: Push}, {Kind: Pump}}
-}
-
-const maxPushes = 5
-
-func ranPublish(t *Task, s Signal, _ time.Time) ([]Effect, error) {
-	r := s.(Reported).Report
-	if r.Kind != work.Publish || r.Generation != t.Generation {
-		return nil, ErrIgnored
-	}
-	if r.Outcome == work.Pushed {
-		t.Pushed, t.Pushes = r.Head, 0
-		return []Effect{{Kind: Open}}, nil
-	}
-	t.Pushes++
-	if r.Outcome == work.Rejected || r.Outcome == work.Gone || t.Pushes >= maxPushes {
-		return end(t, Failed, "the push did not succeed: "+r.Reason), nil
-	}
-	return []Effect{{Kind: Push, After: time.Duration(t.Pushes*t.Pushes) * 5 * time.Second}}, nil
-}
-
-func opened(t *Task, s Signal, _ time.Time) ([]Effect, error) {
-	o := s.(Opened)
-	if o.Head != t.Pushed {
-		return nil, ErrIgnored
-	}
-	t.PR, t.Stage, t.Checks = o.PR, CI, "waiting for checks"
-	if t.Instructions != "" {
-		return requeue(t, ""), nil
-	}
-	return []Effect{{Kind: Look}}, nil
 }
 
 func judged(t *Task, s Signal, now time.Time) ([]Effect, error) {
@@ -412,6 +384,9 @@ func instructed(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	t.ReadBack, t.Asked = append(t.ReadBack, i.Key), append(t.Asked, i.By)
 	text := Quote("instruction", i.By, i.Text)
 	t.Returns, t.Rounds = 0, 0
+	if t.Waiting == ForPermission { // unpushed for a while yet: the session may find another way
+		return requeue(t, strings.TrimSpace(t.Prompt+"\n\n"+unpushable(t)+text)), nil
+	}
 	switch t.Stage {
 	case Run, Publish:
 		t.Instructions = strings.TrimSpace(t.Instructions + "\n\n" + text)
@@ -462,6 +437,7 @@ func retried(t *Task, s Signal, _ time.Time) ([]Effect, error) {
 	t.Session, t.Outcome, t.EndedAt = r.Session, "", time.Time{}
 	t.Returns, t.Rounds, t.Pushes, t.Unmerged = 0, 0, 0, 0
 	t.PR, t.Pushed, t.Head, t.Merged = 0, "", "", ""
+	t.Protected, t.Workflows, t.Marked = nil, nil, false
 	t.ReadBack, t.ApprovedAt = nil, time.Time{}
 	if r.BaseSHA != "" {
 		t.BaseSHA = r.BaseSHA

@@ -46,6 +46,24 @@ func told(j Judged, key string) Judged {
 	return j
 }
 
+// flows changes a workflow file and is not pushed yet; waits waits for the permission to.
+func flows(t Task) Task {
+	t.Protected, t.Workflows, t.Head = []string{"ci.yml"}, []string{"ci.yml"}, "new"
+	return t
+}
+
+func waits(t Task) Task {
+	t = flows(t)
+	t.Waiting, t.Detail = ForPermission, "no permission"
+	return t
+}
+
+func barredPush() Reported {
+	r := pushed(work.Rejected)
+	r.Workflows = []string{"ci.yml"}
+	return r
+}
+
 func with(t Task, change func(*Task)) Task {
 	change(&t)
 	return t
@@ -85,6 +103,21 @@ func TestNext(t *testing.T) {
 		{"pushed", at(Publish), pushed(work.Pushed), Publish, "", "open refresh", func(t Task) bool { return t.Pushed == "head" }},
 		{"push refused", at(Publish), pushed(work.Rejected), Cleanup, "", "clean pump refresh", func(t Task) bool { return t.Outcome == Failed }},
 		{"push did not work", at(Publish), pushed(work.Fault), Publish, "", "push refresh", func(t Task) bool { return t.Pushes == 1 }},
+		{"protected and workflow files are published", at(Run), Reported{Report: ran(work.Done, nil).Report, Protected: []string{"CODEOWNERS"}, Workflows: []string{"w"}}, Publish, "", "push pump refresh", func(t Task) bool { return t.Protected[0] == "CODEOWNERS" && t.Workflows[0] == "w" }},
+		{"a later result without them forgets them", flows(at(Run)), ran(work.Done, nil), Publish, "", "push pump refresh", func(t Task) bool { return t.Protected == nil && t.Workflows == nil }},
+		{"the app may not push workflow files", flows(at(Publish)), Barred{}, Publish, ForPermission, "ask refresh", func(t Task) bool { return strings.Contains(t.Detail, "ci.yml") && t.Generation == 3 && t.Head == "new" }},
+		{"it may not, and there are other words", with(flows(at(Publish)), func(t *Task) { t.Instructions = "without" }), Barred{}, Queue, "", "pump refresh", func(t Task) bool {
+			return strings.Contains(t.Prompt, "ci.yml") && strings.HasSuffix(t.Prompt, "without") && t.Generation == 4
+		}},
+		{"it may now", waits(at(Publish)), Allowed{}, Publish, "", "push refresh", func(t Task) bool { return t.Detail == "" && t.Head == "new" && t.Generation == 3 }},
+		{"words instead of the permission", waits(at(Publish)), Answered{"leave it", "ada"}, Queue, "", "pump refresh", func(t Task) bool {
+			return strings.Contains(t.Prompt, "reset --soft") && strings.Contains(t.Prompt, "leave it") && t.Generation == 4
+		}},
+		{"instructions instead of the permission", waits(at(Publish)), Instructed{Text: "leave it", By: "ada", Key: "k"}, Queue, "", "pump refresh", func(t Task) bool { return strings.Contains(t.Prompt, "leave it") && t.Generation == 4 }},
+		{"stopped while it waits for the permission", waits(at(Publish)), Stopped{"stop"}, Cleanup, "", "clean pump refresh", nil},
+		{"GitHub refuses workflow files that the diff does not show", at(Publish), barredPush(), Publish, "", "push refresh", func(t Task) bool { return t.Pushes == 1 && t.Workflows[0] == "ci.yml" }},
+		{"GitHub refuses workflow files although the permission was asked for", flows(at(Publish)), barredPush(), Publish, ForPermission, "ask refresh", func(t Task) bool { return t.Pushes == 1 && len(t.Workflows) == 1 }},
+		{"opened with its label", at(Publish), Opened{PR: 9, Head: "head", Marked: true}, CI, "", "look refresh", func(t Task) bool { return t.Marked }},
 		{"opened", at(Publish), Opened{PR: 9, Head: "head"}, CI, "", "look refresh", func(t Task) bool { return t.PR == 9 }},
 		{"green", at(CI), verdict(green), Review, "", "ready refresh", nil},
 		{"pending", at(Review), verdict(gate.Verdict{Action: gate.Wait, Checks: gate.Pending}), CI, "", "refresh", nil},
@@ -160,6 +193,11 @@ func TestIgnored(t *testing.T) {
 		"stop of an ended task":           {at(Done), Stopped{}},
 		"retry of a merged task":          {at(Done), Retried{}},
 		"merge of a task that has ended":  {at(Cancelled), Merged{"x"}},
+		"barred twice":                    {waits(at(Publish)), Barred{}},
+		"barred without workflow files":   {at(Publish), Barred{}},
+		"barred when it is pushed":        {with(flows(at(Publish)), func(t *Task) { t.Pushed = "new" }), Barred{}},
+		"allowed without waiting":         {flows(at(Publish)), Allowed{}},
+		"answer to a push under way":      {flows(at(Publish)), Answered{}},
 		"instruction taken before":        {with(at(Review), func(t *Task) { t.ReadBack = []string{"k"} }), Instructed{Key: "k"}},
 		"old run's report during cleanup": {at(Cleanup), old},
 	} {
@@ -193,7 +231,7 @@ func TestWalk(t *testing.T) {
 			if next.Stage == Done && next.Merged == "" {
 				t.Fatal("done without a merge")
 			}
-			if next.Waiting != NotWaiting && next.Stage != Queue && next.Stage != CI {
+			if next.Waiting != NotWaiting && next.Stage != Queue && next.Stage != CI && (next.Stage != Publish || next.Waiting != ForPermission) {
 				t.Fatalf("waits at %s", next.Stage)
 			}
 			tk = next
@@ -207,6 +245,9 @@ func anySignal(rnd *rand.Rand, t Task) Signal {
 	run := ran(outcomes[rnd.IntN(len(outcomes))], func(r *work.Report) { r.Generation = t.Generation - rnd.IntN(2) })
 	push := pushed(pushes[rnd.IntN(len(pushes))])
 	push.Report.Generation, push.Report.Head = t.Generation-rnd.IntN(2), t.Head
+	if rnd.IntN(3) == 0 {
+		run.Workflows, push.Workflows = []string{"ci.yml"}, []string{"ci.yml"}
+	}
 	actions := []gate.Action{gate.Merge, gate.Wait, gate.Fix, gate.Ask, gate.Closed}
 	colours := []gate.Colour{gate.Green, gate.Red, gate.Pending, gate.None}
 	judged := Judged{Verdict: gate.Verdict{Head: t.Pushed, Action: actions[rnd.IntN(len(actions))], Checks: colours[rnd.IntN(len(colours))]}, Limits: Limits{Rounds: 3}}
@@ -214,7 +255,7 @@ func anySignal(rnd *rand.Rand, t Task) Signal {
 		judged.Key = string(rune('a' + rnd.IntN(20)))
 	}
 	all := []Signal{Leased{"h1"}, Lapsed{Generation: t.Generation - rnd.IntN(2)}, run, run, push, push, Opened{PR: 7, Head: t.Pushed}, judged, judged, judged,
-		Merged{"squash"}, Unmerged{Moved: rnd.IntN(2) == 0}, Answered{"yes", "ada"}, Funded{}, Instructed{Text: "more", By: "ada"}, Overspent{"money"}, Held{On: rnd.IntN(2) == 0}, Cleaned{}, Retried{Session: "s"}}
+		Merged{"squash"}, Unmerged{Moved: rnd.IntN(2) == 0}, Answered{"yes", "ada"}, Funded{}, Instructed{Text: "more", By: "ada"}, Overspent{"money"}, Barred{}, Allowed{}, Held{On: rnd.IntN(2) == 0}, Cleaned{}, Retried{Session: "s"}}
 	if rnd.IntN(20) == 0 {
 		all = append(all, Stopped{"stop"}, FailedNow{"no"})
 	}

@@ -19,10 +19,14 @@ type Lapsed struct {
 	Why        string
 }
 
-// Reported says that a host says what came of a piece of work. Stray are the changed paths outside the owned ones.
+// Reported says that a host says what came of a piece of work. Stray are the changed paths outside the owned ones,
+// Protected those that need a named person's approval. Workflows are changed workflow files: those of a run's diff, or
+// of a push those that GitHub refused.
 type Reported struct {
-	Report work.Report
-	Stray  []string
+	Report    work.Report
+	Stray     []string
+	Protected []string
+	Workflows []string
 }
 
 // Limits are the repository's bounds that Next needs to know.
@@ -30,11 +34,18 @@ type Limits struct {
 	Rounds int // runs caused by red checks, reviews and conflicts before a person is asked
 }
 
-// Opened says that the pull request exists.
+// Opened says that the pull request exists. Marked: it has the label of protected changes.
 type Opened struct {
-	PR   int
-	Head string
+	PR     int
+	Head   string
+	Marked bool
 }
+
+// Barred says that the app may not push the task's workflow files.
+type Barred struct{}
+
+// Allowed says that it may now, or that a person wants it tried again.
+type Allowed struct{}
 
 // Judged says that the gate looked at the pull request. Feedback is what the session should be told when the verdict
 // asks for a fix; Key names that feedback, so that it is given once.
@@ -106,6 +117,8 @@ func (Leased) Name() string     { return "leased" }
 func (Lapsed) Name() string     { return "lapsed" }
 func (Reported) Name() string   { return "reported" }
 func (Opened) Name() string     { return "opened" }
+func (Barred) Name() string     { return "barred" }
+func (Allowed) Name() string    { return "allowed" }
 func (Judged) Name() string     { return "judged" }
 func (Merged) Name() string     { return "merged" }
 func (Unmerged) Name() string   { return "unmerged" }

@@ -50,6 +50,7 @@ const (
 	ForHold       Waiting = "hold"
 	ForReviewers  Waiting = "reviewers full"
 	ForDependency Waiting = "dependency"
+	ForPermission Waiting = "permission" // the app's, to push workflow files
 )
 
 // Task is one unit of a batch: one worktree, one branch, one pull request. It is what the row in SQL holds.
@@ -92,7 +93,12 @@ type Task struct {
 	Head    string `json:"head,omitempty"`   // commit of the last accepted result
 	Pushed  string `json:"pushed,omitempty"` // commit the remote branch stands at, as far as we know
 	PR      int    `json:"pr,omitempty"`
-	Merged  string `json:"merged,omitempty"` // squash commit on the base branch
+	// Protected are the protected paths that Head changes; Marked says that the pull request has the label for that.
+	Protected []string `json:"protected,omitempty"`
+	Marked    bool     `json:"marked,omitempty"`
+	// Workflows are the workflow files that Head changes, which not every App may push.
+	Workflows []string `json:"workflows,omitempty"`
+	Merged    string   `json:"merged,omitempty"` // squash commit on the base branch
 
 	Summary      string        `json:"summary,omitempty"`        // the agent's words: what and why
 	Verified     string        `json:"verified,omitempty"`       // the agent's words: how it was tested

@@ -94,8 +94,9 @@ type Order struct {
 	Schema   json.RawMessage `json:"schema,omitempty"`    // JSON schema of the result
 	Model    string          `json:"model,omitempty"`     // empty: the host's default
 	Limits   Limits          `json:"limits"`
-	Units    int             `json:"units,omitempty"` // of a plan: the most units it may have
-	Title    string          `json:"title,omitempty"` // message for edits the agent left uncommitted
+	Egress   []string        `json:"egress,omitempty"` // hosts that the agent may reach; empty: none
+	Units    int             `json:"units,omitempty"`  // of a plan: the most units it may have
+	Title    string          `json:"title,omitempty"`  // message for edits the agent left uncommitted
 
 	// Of a publish.
 	Head     string `json:"head,omitempty"`     // commit to push

@@ -1,6 +1,8 @@
 package lookalike
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -138,6 +140,24 @@ func createToken(c *call, i *installation) (reply, error) {
 		out["repositories"] = c.g.reposOf(i, t)
 	}
 	return created(out)
+}
+
+// Allow grants the App a further permission, as the owners of its installations do when they accept it, and tells it.
+// Tokens that are out keep what they have.
+func (g *GitHub) Allow(permission, level string) error {
+	if level != "read" && level != "write" {
+		return fmt.Errorf("allow %s: %q is no level", permission, level)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	granted := maps.Clone(g.opt.Permissions)
+	granted[permission] = level
+	g.opt.Permissions = granted
+	for _, owner := range sortedKeys(g.installs) {
+		i := g.installs[owner]
+		g.emit("installation", "new_permissions_accepted", nil, i.owner, obj{"installation": g.installJSON(i)})
+	}
+	return nil
 }
 
 func (g *GitHub) cutPermissions(want map[string]string) (map[string]string, error) {

@@ -99,7 +99,7 @@ while read -r old new ref; do
 	if [ -n "$LOOKALIKE_NO_WORKFLOWS" ] && [ "$new" != "$zero" ]; then
 		file=$(git log --format= --name-only "$new" --not --all -- .github/workflows | head -n 1)
 		if [ -n "$file" ]; then
-			echo "refusing to allow a GitHub App to create or update workflow \"$file\" without \"workflows\" permission" >&2
+			printf 'refusing to allow a GitHub App to create or update workflow \140%s\140 without \140workflows\140 permission\n' "$file" >&2
 			exit 1
 		fi
 	fi

@@ -93,7 +93,7 @@ func TestGitRefusals(t *testing.T) {
 	w.try(os.WriteFile(filepath.Join(c, ".github/workflows/ci.yml"), []byte("on: push\n"), 0o600))
 	mustGit(t, c, "add", "-A")
 	mustGit(t, c, "commit", "-q", "-m", "workflow")
-	if out, err := runGit(t, c, "push", w.remote(good), "HEAD:refs/heads/flow"); err == nil || !strings.Contains(out, "refusing to allow a GitHub App to create or update workflow") {
+	if out, err := runGit(t, c, "push", w.remote(good), "HEAD:refs/heads/flow"); err == nil || !strings.Contains(out, "refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml` without `workflows` permission") {
 		t.Errorf("workflow: got %v %s", err, out)
 	}
 	mustGit(t, c, "push", "-q", w.remote(w.ada.Token), "HEAD:refs/heads/flow")

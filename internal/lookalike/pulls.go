@@ -263,6 +263,7 @@ func pullFiles(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	files = files[:min(len(files), 3000)] // GitHub lists no more
 	c.g.mu.Lock()
 	defer c.g.mu.Unlock()
 	return ok(c.g.filesJSON(c.repo, head, page(c, files)))
