@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"strings"
 	"time"
@@ -146,7 +147,9 @@ func (f *Flow) onLabels(ctx context.Context, d batch.Delivery, p payload) (strin
 		return "", err
 	}
 	if problem != "" {
-		return problem, f.reply(ctx, p, "label:"+d.ID, say.Refused([]string{problem}))
+		// An issue that is opened with its label is told twice by GitHub, and once by us.
+		key := fmt.Sprintf("label:%d:%s:%08x", p.Issue.Number, kind, crc32.ChecksumIEEE([]byte(problem)))
+		return problem, f.reply(ctx, p, key, say.Refused([]string{problem}))
 	}
 	return "", f.github.Repo(p.repo()).ReactIssue(ctx, p.Issue.Number, "rocket")
 }

@@ -238,6 +238,15 @@ func (w *trees) Remove(_ context.Context, s worktree.Spec, keep bool) error {
 	return nil
 }
 
+// Files and ListFiles: the repository tells agents nothing.
+func (w *trees) Files(context.Context, worktree.Spec, string, []string, int64) (map[string][]byte, error) {
+	return map[string][]byte{}, nil
+}
+
+func (w *trees) ListFiles(context.Context, worktree.Spec, string, string) ([]string, error) {
+	return nil, nil
+}
+
 func (w *trees) Sweep(context.Context, func(string) bool) error { return nil }
 
 // start runs a host and returns how to end it; ending waits for the drain. It ends with the test, too.

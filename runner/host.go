@@ -76,8 +76,10 @@ func New(opts Options) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make host: %w", err)
 	}
-	opts.Dir = dir
 	if err := os.MkdirAll(filepath.Join(dir, "sessions"), 0o700); err != nil {
+		return nil, fmt.Errorf("make host: %w", err)
+	}
+	if opts.Dir, err = filepath.EvalSymlinks(dir); err != nil { // a sandbox takes no path through a link
 		return nil, fmt.Errorf("make host: %w", err)
 	}
 	return &Host{

@@ -40,6 +40,9 @@ type Trees interface {
 	Push(ctx context.Context, t worktree.Tree, head, expected string, c worktree.Credential) error
 	Remove(ctx context.Context, s worktree.Spec, keep bool) error
 	Sweep(ctx context.Context, live func(task string) bool) error
+	// Files are files of a commit as data, by path; those that are missing or longer than limit bytes are left out.
+	Files(ctx context.Context, s worktree.Spec, commit string, paths []string, limit int64) (map[string][]byte, error)
+	ListFiles(ctx context.Context, s worktree.Spec, commit, prefix string) ([]string, error)
 }
 
 // Agent runs sessions; *claude.Driver in production. It holds the order's limits by itself.

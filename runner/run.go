@@ -5,12 +5,15 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"dozens/batch/say"
 	"dozens/batch/work"
 	"dozens/runner/claude"
+	"dozens/runner/sandbox"
 	"dozens/runner/worktree"
 )
 
@@ -42,7 +45,12 @@ func (a act) run(r *work.Report) {
 		a.failed(r, "the session's folder could not be made", err)
 		return
 	}
-	a.agent(r, tree, home)
+	house, err := a.house(tree.Spec)
+	if err != nil {
+		a.failed(r, "the repository's own instructions could not be read", err)
+		return
+	}
+	a.agent(r, tree, home, house)
 	look, err := a.look(tree)
 	if o.ReadOnly {
 		a.readOnly(r, tree, look, err)
@@ -52,14 +60,14 @@ func (a act) run(r *work.Report) {
 }
 
 // agent runs the session and takes over what it came to.
-func (a act) agent(r *work.Report, tree worktree.Tree, home string) {
+func (a act) agent(r *work.Report, tree worktree.Tree, home string, house claude.House) {
 	ctx := a.ctx
 	if limit := a.order.Limits.Time; limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, limit+overtime, errOvertime)
 		defer cancel()
 	}
-	s := claude.Session{Order: withoutToken(a.order), Dir: tree.Path, Home: home, RunID: a.order.ID()}
+	s := claude.Session{Order: withoutToken(a.order), Dir: tree.Path, Home: home, RunID: a.order.ID(), Binds: binds(tree, a.order.ReadOnly), House: house}
 	result, err := a.host.opts.Agent.Run(ctx, s, a.lines.emit)
 	if err != nil {
 		zerolog.Ctx(a.life).Error().Err(err).Msg("agent not run")
@@ -80,6 +88,15 @@ func (a act) agent(r *work.Report, tree worktree.Tree, home string) {
 	}
 }
 
+// binds is what the agent's box shows of the tree; who only reads cannot write there.
+func binds(tree worktree.Tree, readOnly bool) []sandbox.Bind {
+	all := slices.Clone(tree.Binds)
+	for i := range all {
+		all[i].Write = all[i].Write && !readOnly
+	}
+	return all
+}
+
 // withoutToken is the order as the agent's driver gets it: the token is for the host's git only.
 func withoutToken(o *work.Order) work.Order {
 	copied := *o
@@ -96,7 +113,8 @@ func (a act) look(tree worktree.Tree) (worktree.Look, error) {
 		title = "Work on " + a.order.Label
 	}
 	author := a.host.opts.Author
-	return a.host.opts.Trees.Look(ctx, tree, worktree.CommitOptions{Message: title, Name: author.Name, Email: author.Email})
+	return a.host.opts.Trees.Look(ctx, tree, worktree.CommitOptions{Message: title, Name: author.Name, Email: author.Email,
+		Clean: say.CommitMessage})
 }
 
 // seen puts what git says into the report. An agent that is done with something we cannot take is not done.

@@ -103,6 +103,7 @@ func advice() []struct {
 		{worktree.ErrNested, "the agent put a git repository inside the worktree"},
 		{worktree.ErrUnsafe, "the agent left a path that cannot be accepted"},
 		{worktree.ErrTooBig, "the change is too big"},
+		{worktree.ErrSecret, "the change holds something that looks like a credential, which the base branch does not have"},
 		{worktree.ErrLost, "the task's worktree is gone"},
 		{worktree.ErrMoved, "somebody else pushed to the task's branch"},
 		{worktree.ErrRefused, "GitHub refused the push"},

@@ -55,7 +55,7 @@ func everywhere(s string) (markdown, plain map[string]string) {
 	return map[string]string{
 		"status": Status(v), "planning": Status(planning), "final": Final(v), "plan": Plan(p, true), "question": Question(tasks[1]), "budget": Question(budget),
 		"pull": PullBody(b, tasks[0]), "gate": summary, "refused": Refused([]string{Block(s, 500), "`" + Code(s, 100) + "`"}), "inline": "x " + Inline(s, 200),
-	}, map[string]string{"title": PullTitle(tasks[0]), "gate's title": title, "subject": subject, "message": message}
+	}, map[string]string{"title": PullTitle(tasks[0]), "gate's title": title, "subject": subject, "message": message, "commit": CommitMessage(s)}
 }
 
 // TestNothingActs: whatever a foreign text holds, nothing that we write with it acts.
@@ -196,4 +196,14 @@ func FuzzNothingActs(f *testing.F) {
 			t.Errorf("%q leaves something open: %q", s, got)
 		}
 	})
+}
+
+// An ordinary commit message stays as it is, so that the commit does.
+func TestCommitMessageStays(t *testing.T) {
+	t.Parallel()
+	for _, message := range []string{"Make it better\n", "Add x: use y()\n\n- one thing\n- another, in `code`\n\nAnd a long\nparagraph.\n"} {
+		if got := CommitMessage(message); got != message {
+			t.Errorf("CommitMessage(%q) = %q", message, got)
+		}
+	}
 }

@@ -90,3 +90,17 @@ func short(sha string) string {
 	}
 	return "`" + Code(sha, 10) + "`"
 }
+
+// CommitMessage is an agent's commit message as it may be published: it mentions, closes and claims nothing, and holds
+// no credential. One that is harmless stays as it is.
+func CommitMessage(message string) string {
+	subject, body, _ := strings.Cut(strings.TrimSpace(message), "\n")
+	text := plainLine(subject, 200)
+	if text == "" {
+		text = "Work without a message"
+	}
+	if body = plainBlock(body, 10000); body != "" {
+		text += "\n\n" + body
+	}
+	return text + "\n"
+}

@@ -42,9 +42,8 @@ func TestAgentMisbehaves(t *testing.T) {
 		"changes nothing":          {[]scripted.Step{allDone}, "without changing anything"},
 		"prints 100 MB":            {[]scripted.Step{better, {Do: scripted.Flood, N: 100}, allDone}, ""},
 		"commits elsewhere":        {[]scripted.Step{{Do: scripted.Checkout, Text: "elsewhere"}, better, {Do: scripted.Commit, Text: "x"}, allDone}, ""},
-		"deletes .git":             {[]scripted.Step{better, {Do: scripted.DeleteGit}, allDone}, ""},
+		"deletes .git":             {[]scripted.Step{better, {Do: scripted.Shell, Text: "rm -rf .git || true"}, allDone}, ""},
 		"leaves a process":         {[]scripted.Step{better, {Do: scripted.Background, Text: "sleep 86399"}, allDone}, ""},
-		"touches protected paths":  {[]scripted.Step{better, {Do: scripted.Write, Path: ".github/workflows/x.yml", Text: "on: push\n"}, allDone}, ".github/workflows/x.yml"},
 		"returns text and no more": {[]scripted.Step{better, {Do: scripted.Plain, Text: "All done!"}}, "without a usable result"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -146,11 +145,10 @@ func TestBadPlans(t *testing.T) {
 // TestStop: an agent that hangs and does not listen is gone within seconds of /stop, and nothing is left.
 func TestStop(t *testing.T) {
 	t.Parallel()
-	here := filepath.Join(t.TempDir(), "here")
 	w := newWorld(t, options{script: code(scripted.Step{Do: scripted.Deaf}, scripted.Step{Do: scripted.Background, Text: "sleep 86398"},
 		scripted.Step{Do: scripted.Write, Path: here, Text: "x"}, scripted.Step{Do: scripted.Hang})})
 	i := w.issue("Hang", "", "claude")
-	w.eventually("the agent hangs", func() bool { return exists(here) && len(running(t, "86398")) > 0 })
+	w.eventually("the agent hangs", func() bool { return len(w.marks(here)) == 1 && len(running(t, "86398")) > 0 })
 	w.comment(i, demo.Requester, "/stop")
 	w.eventually("the end is said", func() bool { return w.said(i, "1 cancelled") == 1 })
 	if pids := running(t, "86398"); len(pids) > 0 {
@@ -180,9 +178,7 @@ func TestWithdrawn(t *testing.T) {
 // TestStrangeRepositories: empty, renamed and gone. Each ends in a clear word, and others go on.
 func TestStrangeRepositories(t *testing.T) {
 	t.Parallel()
-	marks := t.TempDir()
-	here, goOn := filepath.Join(marks, "here"), filepath.Join(marks, "go-on")
-	w := newWorld(t, options{approves: true, script: code(better, scripted.Step{Do: scripted.Append, Path: here, Text: "x"}, scripted.Step{Do: scripted.WaitFor, Path: goOn}, allDone)})
+	w := newWorld(t, options{approves: true, script: code(better, scripted.Step{Do: scripted.Write, Path: here, Text: "x"}, scripted.Step{Do: scripted.WaitFor, Path: goOn}, allDone)})
 	empty, err := w.GitHub.CreateEmptyRepo("acme", "empty")
 	if err != nil {
 		t.Fatal(err)
@@ -210,14 +206,14 @@ func TestStrangeRepositories(t *testing.T) {
 	if _, err := gone.OpenIssue(demo.Requester, "Make a better", "", "claude"); err != nil {
 		t.Fatal(err)
 	}
-	w.eventually("both agents work", func() bool { text, err := os.ReadFile(here); return err == nil && len(text) == 2 })
+	w.eventually("both agents work", func() bool { return len(w.marks(here)) == 2 })
 	if err := gone.Delete(); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Repo.Rename("store"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, goOn)
+	w.mark(goOn)
 	w.settled(i, 1)
 	w.eventually("the batch of the gone repository has failed", func() bool { return strings.Contains(w.page("/"), "failed") })
 }

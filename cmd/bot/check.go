@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -13,7 +14,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"dozens/config"
-	"dozens/runner"
+	"dozens/runner/claude"
+	"dozens/runner/sandbox"
 	"dozens/runner/worktree"
 	"dozens/store"
 )
@@ -67,10 +69,8 @@ func trials(cfg config.Server) []trial {
 			return v, "install git 2.31 or newer (apt-get install git)", err
 		}},
 		{"claude", func(ctx context.Context) (string, string, error) { return tryAgent(ctx, cfg) }},
-		{"model", func(context.Context) (string, string, error) { return tryModel() }},
-		{"sandbox", func(context.Context) (string, string, error) {
-			return cfg.Sandbox + " (agents run as this user, with its network and files: trust who may command)", "", nil
-		}},
+		{"model", func(context.Context) (string, string, error) { return tryModel(cfg) }},
+		{"sandbox", func(ctx context.Context) (string, string, error) { return trySandbox(ctx, cfg) }},
 	}
 }
 
@@ -107,20 +107,51 @@ func tryGitHub(ctx context.Context, cfg config.Server) (found, hint string, err 
 	return fmt.Sprintf("app %s (%d) at %s", me.Slug, me.AppID, cfg.GitHub.V3URL), "", nil
 }
 
+// tryAgent asks for the version where agents will run.
 func tryAgent(ctx context.Context, cfg config.Server) (found, hint string, err error) {
-	agent, err := newAgent(cfg.Agent, nil, nil, runner.Identity{}, zerolog.Nop())
+	box, err := newBox(ctx, cfg, zerolog.Nop())
 	if err != nil {
-		return "", "npm install -g @anthropic-ai/claude-code, or point DOZENS_AGENT to the program", err
+		box = nil // the trial of the sandbox says why
 	}
-	v, err := agent.Version(ctx)
-	return v, "run it by hand: claude --version", err
+	agent, err := claude.New(claude.Options{Binary: cfg.Agent, Env: claude.FromEnviron(os.Environ()), Box: box})
+	if err != nil {
+		return "", "npm install -g @anthropic-ai/claude-code@" + claude.Tested + ", or point DOZENS_AGENT to the program", err
+	}
+	hint = "run it by hand: claude --version"
+	if box != nil {
+		hint += "; if that works, it needs more than agents can see in the sandbox: name the folders in DOZENS_SANDBOX_READ"
+	}
+	found, err = agent.Version(ctx)
+	return found, hint, err
 }
 
-func tryModel() (found, hint string, err error) {
-	for _, name := range []string{"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"} {
+func tryModel(cfg config.Server) (found, hint string, err error) {
+	if _, err := newMeter(cfg, claude.FromEnviron(os.Environ()), zerolog.Nop()); err != nil {
+		return "", "look at DOZENS_PRICES, DOZENS_MODELS and the ANTHROPIC_ variables", err
+	}
+	if cfg.KeyHelper != "" {
+		return "by DOZENS_KEY_HELPER", "", nil
+	}
+	for _, name := range append([]string{"ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"}, clouds()...) {
 		if os.Getenv(name) != "" {
 			return "by " + name, "", nil
 		}
 	}
-	return "", "set ANTHROPIC_API_KEY, or ANTHROPIC_BASE_URL with ANTHROPIC_AUTH_TOKEN for a gateway", fmt.Errorf("no way to a model is set")
+	return "", "set ANTHROPIC_API_KEY, or ANTHROPIC_BASE_URL with ANTHROPIC_AUTH_TOKEN for a gateway, or DOZENS_KEY_HELPER", errors.New("no way to a model is set")
+}
+
+// trySandbox starts a box for real and looks around in it.
+func trySandbox(ctx context.Context, cfg config.Server) (found, hint string, err error) {
+	if cfg.Sandbox == config.NoSandbox {
+		return "none (agents run as this user, with its network and files: trust who may command)", "", nil
+	}
+	if _, err = newBox(ctx, cfg, zerolog.Nop()); err == nil {
+		return "bubblewrap works", "", nil
+	}
+	hint = "install bubblewrap (apt-get install bubblewrap), or say DOZENS_SANDBOX=none"
+	var trouble *sandbox.Trouble
+	if errors.As(err, &trouble) {
+		hint, err = trouble.Hint, errors.New(trouble.What)
+	}
+	return "", hint, err
 }

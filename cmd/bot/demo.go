@@ -121,17 +121,19 @@ func (s *show) server(ctx context.Context) (*server, error) {
 	}
 	app := s.world.GitHub.App()
 	s.web = "http://" + ln.Addr().String()
-	cfg := config.Server{
-		GitHub: config.GitHub{WebURL: s.world.GitHub.URL(), V3URL: s.world.GitHub.V3URL(), V4URL: s.world.GitHub.V4URL(), AppID: app.ID,
-			PrivateKey: config.Secret(app.PrivateKey), WebhookSecrets: []config.Secret{config.Secret(app.WebhookSecret)}},
-		DataDir: filepath.Join(s.dir, "data"), Sandbox: "none", Slots: s.slots, PublicURL: s.web,
+	cfg := config.DefaultServer()
+	cfg.GitHub = config.GitHub{WebURL: s.world.GitHub.URL(), V3URL: s.world.GitHub.V3URL(), V4URL: s.world.GitHub.V4URL(), AppID: app.ID,
+		PrivateKey: config.Secret(app.PrivateKey), WebhookSecrets: []config.Secret{config.Secret(app.WebhookSecret)}}
+	cfg.DataDir, cfg.Agent, cfg.Slots, cfg.PublicURL = filepath.Join(s.dir, "data"), binary, s.slots, s.web
+	if _, err := newBox(ctx, cfg, log); err != nil {
+		s.say("The sandbox does not work here, so the demo's agents run without one: %v\n", err)
+		cfg.Sandbox = config.NoSandbox
 	}
-	author := identity(ctx, cfg, log)
-	agent, err := newAgent(binary, args, env, author, log)
-	if err != nil {
+	o := serveOptions{Config: cfg, Listener: ln, Log: log, Pace: time.Second}
+	if err := o.equip(ctx, args, env); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}
-	srv, err := newServer(ctx, serveOptions{Config: cfg, Listener: ln, Agent: agent, Author: author, Log: log, Pace: time.Second})
+	srv, err := newServer(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -120,8 +119,6 @@ func TestKillWithAgent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			marks := t.TempDir()
-			here, goOn := filepath.Join(marks, "here"), filepath.Join(marks, "go-on")
 			steps = append(steps, scripted.Step{Do: scripted.Write, Path: here, Text: "x"}, scripted.Step{Do: scripted.WaitFor, Path: goOn},
 				scripted.Step{Do: scripted.Write, Path: "src/a.txt", Text: "better\n"},
 				scripted.Step{Do: scripted.Result, Output: json.RawMessage(`{"status":"done","summary":"Made it better."}`)})
@@ -130,9 +127,9 @@ func TestKillWithAgent(t *testing.T) {
 			if err := i.Label(demo.Requester, "claude"); err != nil {
 				t.Fatal(err)
 			}
-			w.eventually("the agent is at work", func() bool { return exists(here) })
+			w.eventually("the agent is at work", func() bool { return len(w.marks(here)) == 1 })
 			w.kill()
-			write(t, goOn)
+			w.mark(goOn)
 			w.start()
 			w.settled(i, 1)
 			if text, _, err := w.Repo.File("main", "src/a.txt"); err != nil || text != "better\n" {

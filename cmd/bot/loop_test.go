@@ -31,7 +31,15 @@ func TestLabelToMerge(t *testing.T) {
 	if text, _, err := w.Repo.File("main", "src/a.txt"); err != nil || text != "better\n" {
 		t.Errorf("got %q on main, %v", text, err)
 	}
-	if !strings.Contains(w.state(i).Comments[0].Body, "without a sandbox") {
-		t.Error("the status does not say that agents run without a sandbox")
+}
+
+// TestWithoutSandbox: where agents run without a sandbox, everybody is told.
+func TestWithoutSandbox(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{bare: true, approves: true, script: edits()})
+	i := w.issue("Make a better", "", "claude")
+	w.settled(i, 1)
+	if !strings.Contains(w.state(i).Comments[0].Body, "without a sandbox") || !strings.Contains(w.page("/"), "without a sandbox") {
+		t.Error("the status or the page does not say that agents run without a sandbox")
 	}
 }

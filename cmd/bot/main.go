@@ -25,6 +25,7 @@ func verbs() []verb {
 		{"check", "try settings, keys, permissions, git, claude and disk, and say how to fix what is wrong", false, checkVerb},
 		{"version", "print the version", false, versionVerb},
 		{"git-credential", "answer git's question for a credential", true, credentialVerb},
+		{forwardName, "forward from inside a sandbox", true, forwardVerb},
 		{"scripted-agent", "play claude from a script", true, scriptedVerb},
 	}
 }

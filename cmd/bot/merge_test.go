@@ -17,7 +17,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func write(t *testing.T, path string) {
+func write(t testing.TB, path string) {
 	t.Helper()
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -277,14 +277,14 @@ func TestPersonTakesOver(t *testing.T) {
 // TestRetry: a task that failed after its pull request was open is done again, on a branch of its own.
 func TestRetry(t *testing.T) {
 	t.Parallel()
-	stray := scripted.Step{Do: scripted.Write, Path: ".github/x.yml", Text: "x\n"}
+	crash := scripted.Run{Steps: []scripted.Step{{Do: scripted.Exit, N: 3}}}
 	script := scripted.Script{Rules: []scripted.Rule{{Kind: "code", Runs: []scripted.Run{
-		{Steps: []scripted.Step{better, allDone}}, {Steps: []scripted.Step{stray, allDone}}, {Steps: []scripted.Step{stray, allDone}},
+		{Steps: []scripted.Step{better, allDone}}, crash, crash, crash,
 	}}}}
 	w := newWorld(t, options{script: script})
 	i := w.issue("Make a better", "", "claude")
 	p := w.inReview()
-	w.comment(w.Repo.Issue(p.Number), demo.Requester, "/claude and the workflow")
+	w.comment(w.Repo.Issue(p.Number), demo.Requester, "/claude and more")
 	w.eventually("it fails", func() bool { return w.said(i, "1 failed") == 1 })
 	w.comment(i, demo.Requester, "/retry failed")
 	w.eventually("a second pull request is ready", func() bool { pulls := w.Repo.Pulls(); return len(pulls) == 2 && !pulls[1].Draft })

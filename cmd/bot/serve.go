@@ -24,6 +24,7 @@ import (
 	"dozens/handlers"
 	"dozens/runner"
 	"dozens/runner/claude"
+	"dozens/runner/sandbox"
 	"dozens/runner/worktree"
 	"dozens/store"
 )
@@ -47,12 +48,11 @@ func serveVerb(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", cfg.Listen, err)
 	}
-	author := identity(ctx, cfg, log)
-	agent, err := newAgent(cfg.Agent, nil, nil, author, log)
-	if err != nil {
+	o := serveOptions{Config: cfg, Listener: ln, Log: log}
+	if err := o.equip(ctx, nil, nil); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	s, err := newServer(ctx, serveOptions{Config: cfg, Listener: ln, Agent: agent, Author: author, Log: log})
+	s, err := newServer(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -108,26 +108,28 @@ func identity(ctx context.Context, cfg config.Server, log zerolog.Logger) runner
 	return runner.Identity{Name: me.Login, Email: fmt.Sprintf("%d+%s@users.noreply.%s", me.ID, me.Login, host)}
 }
 
-// agentGrace is how long a stopped agent may take to end by itself: /stop is to be over in two seconds.
-const agentGrace = 1500 * time.Millisecond
-
-// newAgent finds the claude program. args go before its own; env is what agents see of this process's
-// environment, nil for what the allow-list lets through.
-func newAgent(binary string, args, env []string, author runner.Identity, log zerolog.Logger) (*claude.Driver, error) {
-	if env == nil {
-		env = claude.FromEnviron(os.Environ())
-	}
-	return claude.New(claude.Options{Binary: binary, Args: args, Env: env, Name: author.Name, Email: author.Email, Grace: agentGrace, Log: log})
-}
-
 // serveOptions are what a server is made of. The server owns the listener.
 type serveOptions struct {
 	Config   config.Server
 	Listener net.Listener
 	Agent    *claude.Driver
-	Author   runner.Identity // of the agents' commits
+	Box      *sandbox.Sandbox // nil: agents run without one
+	Author   runner.Identity  // of the agents' commits
 	Log      zerolog.Logger
 	Pace     time.Duration // see flow.Options
+}
+
+// equip opens the sandbox and finds the agent. args go before claude's own; env is what agents see of this process's
+// environment, nil for what the allow-list lets through.
+func (o *serveOptions) equip(ctx context.Context, args, env []string) (err error) {
+	if o.Config.Slots > 0 {
+		if o.Box, err = newBox(ctx, o.Config, o.Log); err != nil {
+			return err
+		}
+	}
+	o.Author = identity(ctx, o.Config, o.Log)
+	o.Agent, err = newAgent(agentOptions{Config: o.Config, Args: args, Env: env, Box: o.Box, Author: o.Author, Log: o.Log})
+	return err
 }
 
 // server is one whole server: webhooks, web page, corridor, wire and the embedded host.
@@ -160,7 +162,7 @@ func newServer(ctx context.Context, o serveOptions) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.corridor, err = flow.New(s.store, app, s.wire, flow.Options{PublicURL: o.Config.PublicURL, NoBox: o.Config.Sandbox == "none",
+	if s.corridor, err = flow.New(s.store, app, s.wire, flow.Options{PublicURL: o.Config.PublicURL, NoBox: o.Config.Sandbox == config.NoSandbox,
 		Describe: handlers.Describe, Log: o.Log, Pace: o.Pace}); err != nil {
 		return nil, err
 	}
@@ -216,7 +218,7 @@ func hostUntil(ctx, rest context.Context, o serveOptions, wire *bus.Bus) error {
 		return nil
 	}
 	dir := filepath.Join(o.Config.DataDir, "host")
-	trees, err := worktree.Open(dir, o.Log)
+	trees, err := worktree.Open(dir, o.Log, worktree.Boxed(o.Box))
 	if err != nil {
 		return err
 	}
@@ -247,6 +249,6 @@ func newWeb(o serveOptions, st *store.Store, wire *bus.Bus) (*http.Server, error
 		return nil, err
 	}
 	return handlers.Server(handlers.ServerOptions{Webhook: hook, View: view{store: st, wire: wire, web: o.Config.GitHub.WebURL}, Metrics: metrics,
-		Listen: o.Listener.Addr().String(), Token: string(o.Config.WebToken), Unsandboxed: o.Config.Sandbox == "none",
+		Listen: o.Listener.Addr().String(), Token: string(o.Config.WebToken), Unsandboxed: o.Config.Sandbox == config.NoSandbox,
 		Ready: st.Ping, Gauges: gauges(st), Log: o.Log})
 }

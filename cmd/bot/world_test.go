@@ -21,6 +21,7 @@ import (
 	"dozens/internal/demo"
 	"dozens/internal/lookalike"
 	"dozens/internal/scripted"
+	"dozens/internal/testenv"
 )
 
 // TestMain makes the test binary the bot: called with one of its verbs, it is the real thing.
@@ -63,6 +64,7 @@ type options struct {
 	agent    string          // a real agent instead
 	env      []string        // beyond the usual
 	settings string          // .github/dozens.yml
+	bare     bool            // agents run without a sandbox
 }
 
 // newWorld starts a look-alike GitHub and the bot.
@@ -106,24 +108,60 @@ func freeAddr(t testing.TB) string {
 // environ is what a person would export, and nothing of the test's own environment beyond the usual.
 func (w *world) environ(o options) []string {
 	app := w.GitHub.App()
-	agent := o.agent
+	agent, read := o.agent, ""
 	if agent == "" {
 		agent = w.scriptedAgent(o.script)
+		read = w.script() + ":" + w.self()
 	}
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + w.dir, "TMPDIR=" + w.dir,
 		"GITHUB_WEB_URL=" + w.GitHub.URL(), "GITHUB_V3_API_URL=" + w.GitHub.V3URL(), "GITHUB_V4_API_URL=" + w.GitHub.V4URL(),
 		"GITHUB_APP_INTEGRATION_ID=" + strconv.FormatInt(app.ID, 10), "GITHUB_APP_PRIVATE_KEY=" + app.PrivateKey, "GITHUB_APP_WEBHOOK_SECRET=" + app.WebhookSecret,
-		"DOZENS_LISTEN=" + w.addr, "DOZENS_DATA_DIR=" + filepath.Join(w.dir, "data"), "DOZENS_SANDBOX=none", "DOZENS_AGENT=" + agent, "DOZENS_SLOTS=4"}
+		"DOZENS_LISTEN=" + w.addr, "DOZENS_DATA_DIR=" + filepath.Join(w.dir, "data"), "DOZENS_AGENT=" + agent, "DOZENS_SANDBOX_READ=" + read, "DOZENS_SLOTS=4"}
+	if o.bare || !testenv.HasBwrap() {
+		env = append(env, "DOZENS_SANDBOX=none")
+	}
 	return append(env, o.env...)
 }
+
+// Files by which a scripted agent and a test tell each other how far they are: in the session's home.
+const (
+	here = "~/here"
+	goOn = "~/go-on"
+)
+
+// marks are the contents of a file in all sessions' homes that have it.
+func (w *world) marks(name string) (found []string) {
+	w.t.Helper()
+	files, err := filepath.Glob(filepath.Join(w.dir, "data", "host", "sessions", "*", "home", filepath.Base(name)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range files {
+		if text, err := os.ReadFile(f); err == nil && len(text) > 0 { //nolint:gosec // a file of ours
+			found = append(found, string(text))
+		}
+	}
+	return found
+}
+
+// mark makes a file in every session's home.
+func (w *world) mark(name string) {
+	w.t.Helper()
+	homes, err := filepath.Glob(filepath.Join(w.dir, "data", "host", "sessions", "*", "home"))
+	if err != nil || len(homes) == 0 {
+		w.t.Fatalf("no session's home: %v", err)
+	}
+	for _, h := range homes {
+		write(w.t, filepath.Join(h, filepath.Base(name)))
+	}
+}
+
+// script is the file with the scripted agent's script.
+func (w *world) script() string { return filepath.Join(w.dir, "script.json") }
 
 // scriptedAgent writes the program that plays claude by the script.
 func (w *world) scriptedAgent(s scripted.Script) string {
 	w.t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	if s.StepMS == nil {
 		none := 0
 		s.StepMS = &none
@@ -132,25 +170,31 @@ func (w *world) scriptedAgent(s scripted.Script) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	script, program := filepath.Join(w.dir, "script.json"), filepath.Join(w.dir, "agent")
+	script, program := w.script(), filepath.Join(w.dir, "agent")
 	if err := os.WriteFile(script, text, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	sh := fmt.Sprintf("#!/bin/sh\nSCRIPTED_AGENT='%s' exec '%s' scripted-agent \"$@\"\n", script, self)
+	sh := fmt.Sprintf("#!/bin/sh\nSCRIPTED_AGENT='%s' exec '%s' scripted-agent \"$@\"\n", script, w.self())
 	if err := os.WriteFile(program, []byte(sh), 0o700); err != nil { //nolint:gosec // a program
 		w.t.Fatal(err)
 	}
 	return program
 }
 
-// start starts the bot and waits until it is ready.
-func (w *world) start() {
+// self is this test's binary, which plays the bot and the agent.
+func (w *world) self() string {
 	w.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.cmd = exec.Command(self, "serve")
+	return self
+}
+
+// start starts the bot and waits until it is ready.
+func (w *world) start() {
+	w.t.Helper()
+	w.cmd = exec.Command(w.self(), "serve")
 	w.cmd.Env, w.cmd.Dir = w.env, w.dir
 	out, err := w.cmd.StderrPipe()
 	if err != nil {

@@ -66,7 +66,7 @@ const (
 // Step is one thing that the agent does.
 type Step struct {
 	Do     string          `json:"do"`
-	Path   string          `json:"path,omitempty"` // relative to the worktree, or absolute
+	Path   string          `json:"path,omitempty"` // relative to the worktree, absolute, or ~/… in the session's home
 	Text   string          `json:"text,omitempty"`
 	N      int             `json:"n,omitempty"`
 	Output json.RawMessage `json:"output,omitempty"`

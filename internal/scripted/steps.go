@@ -68,6 +68,9 @@ func (a *agent) ending(ctx context.Context, s Step) error {
 
 // path is a step's path as the file system knows it.
 func (a *agent) path(p string) string {
+	if name, ok := strings.CutPrefix(p, "~/"); ok {
+		return filepath.Join(os.Getenv("HOME"), name)
+	}
 	if filepath.IsAbs(p) {
 		return p
 	}

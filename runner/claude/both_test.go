@@ -88,8 +88,8 @@ func scenarios() map[string]scenario {
 		"forbidden":     refused(403, "forbidden", work.Fault, "check ANTHROPIC_API_KEY"),
 		"no money":      refused(400, "Your credit balance is too low", work.Fault, "cannot pay"),
 		"unknown model": refused(404, "model: x", work.Fault, "choose another model"),
-		"rate limit":    refused(429, "slow down", work.UsageOver, "(429)"),
-		"overloaded":    refused(529, "overloaded", work.UsageOver, "(529)"),
+		"rate limit":    refused(429, "slow down", work.UsageOver, "the model account's limit is reached"),
+		"overloaded":    refused(529, "overloaded", work.UsageOver, "the model account's limit is reached"),
 		"out of order":  refused(500, "oops", work.UsageOver, "(500)"),
 	}
 }
@@ -117,7 +117,7 @@ func checkDone(t *testing.T, r *rig, got Result) {
 			t.Errorf("line %d is %d of %s.%d at %s", i, l.Seq, l.Task, l.Generation, l.At)
 		}
 	}
-	if entries, err := filepath.Glob(filepath.Join(r.home, ".claude", "projects", "*", r.order.Session+".jsonl")); err != nil || len(entries) != 1 {
+	if entries, err := filepath.Glob(filepath.Join(r.home, "home", ".claude", "projects", "*", r.order.Session+".jsonl")); err != nil || len(entries) != 1 {
 		t.Errorf("conversations in the session home: %v (%v), want one", entries, err)
 	}
 }
@@ -140,6 +140,10 @@ func TestScriptedOutcomes(t *testing.T) {
 			t.Parallel()
 			s.run(t, scriptedRig(t, runs(s.script), nil))
 		})
+		t.Run(name+", bare", func(t *testing.T) {
+			t.Parallel()
+			s.run(t, bareScriptedRig(t, runs(s.script)))
+		})
 	}
 }
 
@@ -150,6 +154,12 @@ func TestClaudeOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s.run(t, claudeRig(t, binary, s.model, nil))
+		})
+		t.Run(name+", bare", func(t *testing.T) {
+			t.Parallel()
+			server := fakemodel.Start(s.model)
+			t.Cleanup(server.Close)
+			s.run(t, bareRig(t, Options{Binary: binary, Env: server.Env()}, nil))
 		})
 	}
 }

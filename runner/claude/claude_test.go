@@ -63,7 +63,7 @@ func TestClaudeResume(t *testing.T) {
 	}
 }
 
-// What a stopped run cost is counted with the next.
+// What a stopped run cost is not lost: the meter has counted it.
 func TestClaudeCountsAStoppedRun(t *testing.T) {
 	t.Parallel()
 	server := fakemodel.Start(func(r fakemodel.Request) fakemodel.Reply {
@@ -83,11 +83,12 @@ func TestClaudeCountsAStoppedRun(t *testing.T) {
 		r.await("go-on")
 		cancel()
 	}()
-	r.want(r.start(ctx), work.Stopped, "stopped")
+	stopped := r.start(ctx)
+	r.want(stopped, work.Stopped, "stopped")
 	got := r.start(t.Context())
 	r.want(got, work.Done, "")
-	if !got.Resumed || got.Usage.CostMicroUSD != 18_000 {
-		t.Errorf("resumed = %v, cost = %d; want true, 18000 (three answers)", got.Resumed, got.Usage.CostMicroUSD)
+	if !got.Resumed || stopped.Usage.CostMicroUSD != 12_000 || got.Usage.CostMicroUSD != 6_000 {
+		t.Errorf("resumed = %v, costs = %d and %d; want true, 12000 and 6000 (three answers)", got.Resumed, stopped.Usage.CostMicroUSD, got.Usage.CostMicroUSD)
 	}
 }
 
@@ -98,7 +99,7 @@ func TestClaudeLostConversation(t *testing.T) {
 	t.Cleanup(server.Close)
 	r := newRig(t, Options{Binary: testenv.Claude(t), Env: server.Env()}, nil)
 	folder := strings.NewReplacer("/", "-", ".", "-").Replace(r.dir)
-	write(t, filepath.Join(r.home, ".claude", "projects", folder, r.order.Session+".jsonl"), `{"type":"user","mess`)
+	write(t, filepath.Join(r.home, "home", ".claude", "projects", folder, r.order.Session+".jsonl"), `{"type":"user","mess`)
 	r.order.Prompt = "The check is red."
 	got := r.start(t.Context())
 	r.want(got, work.Done, "")
@@ -173,10 +174,16 @@ func TestClaudeHostileRepository(t *testing.T) {
 	}))
 	t.Cleanup(other.Close)
 	files := hostile(proof, other.URL)
-	r := claudeRig(t, binary, fakemodel.Conversation(fakemodel.Bash("echo two > b.txt"), fakemodel.Return(done)), files)
-	write(t, filepath.Join(r.home, ".claude", "settings.json"), files[".claude/settings.json"])
-	for range 2 {
-		r.want(r.start(t.Context()), work.Done, "")
+	model := fakemodel.Conversation(fakemodel.Bash("echo two > b.txt"), fakemodel.Return(done))
+	server := fakemodel.Start(model)
+	t.Cleanup(server.Close)
+	// Without a box the files could do what they say, if only claude read them.
+	bare := bareRig(t, Options{Binary: binary, Env: server.Env()}, files)
+	for _, r := range []*rig{bare, claudeRig(t, binary, model, files)} {
+		write(t, filepath.Join(r.home, "home", ".claude", "settings.json"), files[".claude/settings.json"])
+		for range 2 {
+			r.want(r.start(t.Context()), work.Done, "")
+		}
 	}
 	if ran, err := os.ReadDir(proof); err != nil || len(ran) > 0 || elsewhere.Load() > 0 {
 		t.Errorf("ran %v (%v), %d requests went elsewhere; want none", ran, err, elsewhere.Load())
@@ -184,7 +191,7 @@ func TestClaudeHostileRepository(t *testing.T) {
 
 	// The same files do bite a claude that is started without care: else this test would prove nothing.
 	cmd := exec.CommandContext(t.Context(), binary, "-p", "hello")
-	cmd.Dir = r.dir
+	cmd.Dir = bare.dir
 	tmp := t.TempDir()
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp, "CLAUDE_CODE_TMPDIR=" + tmp,
 		"ANTHROPIC_API_KEY=x", "CLAUDE_CODE_MAX_RETRIES=0", "DISABLE_AUTOUPDATER=1"}
@@ -244,11 +251,11 @@ func TestClaudeEnvironment(t *testing.T) {
 	), nil)
 	got := r.start(t.Context())
 	r.want(got, work.Done, "")
-	if strings.Contains(r.log()+string(got.Output), "sk-ant-fake") || !strings.Contains(r.log(), "***") {
+	if strings.Contains(r.log()+string(got.Output), "sk-ant-fake") || !strings.Contains(r.log(), "[redacted") {
 		t.Errorf("the key is to be hidden in log and output; the log:\n%s\noutput: %s", r.log(), got.Output)
 	}
 	env := strings.Split(read(t, filepath.Join(r.dir, "env.txt")), "\n")
-	for _, want := range []string{"HOME=" + r.home, "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST=1"} {
+	for _, want := range []string{"HOME=" + filepath.Join(r.home, "home"), "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST=1"} {
 		if !slices.Contains(env, want) {
 			t.Errorf("the agent's environment lacks %s:\n%s", want, strings.Join(env, "\n"))
 		}

@@ -15,49 +15,83 @@ import (
 // goOn is what a session is told that goes on without anything new.
 const goOn = "Go on with the task."
 
-// settings are the host's own, and the only ones that count: the repository's and the session home's are not read.
-const settings = `{"disableAllHooks": true, "enableAllProjectMcpServers": false}`
-
-// files are what a run is given beside its arguments, and its temp folder. They lie outside of the worktree and the
-// session home, in a folder that Reap finds by the run's id.
+// files are what a run is given beside its arguments. They lie outside of the worktree and the session home, in a
+// folder that Reap finds by the run's id. The paths are as the agent sees them.
 type files struct {
-	dir      string
-	tmp      string
+	dir      string // on the host
+	seen     string // the same folder as the agent sees it
+	tmp      string // for temporary files
 	settings string
 	system   string // empty: none
 }
 
-// folderOf is the folder of a run's files.
-func folderOf(runID string) string { return filepath.Join(os.TempDir(), "dozens-run-"+runID) }
+// inBox is where a run's files are in its box.
+const inBox = "/run/agent"
 
-func writeFiles(runID string, o work.Order) (files, error) {
-	dir := folderOf(runID)
-	f := files{dir: dir, tmp: filepath.Join(dir, "tmp"), settings: filepath.Join(dir, "settings.json")}
-	f.remove() // of the same run before a crash
-	// A folder that somebody else has put there instead makes this an error, not a trap.
-	err := os.Mkdir(dir, 0o700)
-	if err == nil {
-		err = os.Mkdir(f.tmp, 0o700)
+// folderOf is the folder of a run's files. A sandbox takes no path through a link.
+func folderOf(runID string) string {
+	temp := os.TempDir()
+	if real, err := filepath.EvalSymlinks(temp); err == nil {
+		temp = real
 	}
-	if err == nil {
-		err = os.WriteFile(f.settings, []byte(settings), 0o400)
+	return filepath.Join(temp, "dozens-run-"+runID)
+}
+
+// writeFiles makes the folder. What a killed run has left of it goes first.
+func writeFiles(s Session, boxed bool) (files, error) {
+	dir := folderOf(s.RunID)
+	f := files{dir: dir, seen: dir, tmp: filepath.Join(dir, "tmp")}
+	if boxed {
+		f.seen, f.tmp = inBox, "/tmp"
 	}
-	if err == nil && o.System != "" {
-		f.system = filepath.Join(dir, "system.md")
-		err = os.WriteFile(f.system, []byte(o.System), 0o400)
-	}
-	if err != nil {
+	f.settings = filepath.Join(f.seen, "settings.json")
+	f.remove()
+	if err := f.write(s); err != nil {
 		f.remove()
 		return files{}, fmt.Errorf("write the run's files: %w", err)
 	}
 	return f, nil
 }
 
+func (f *files) write(s Session) error {
+	// A folder that somebody else has put there instead makes this an error, not a trap.
+	if err := os.Mkdir(f.dir, 0o700); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(f.dir, "tmp"), 0o700); err != nil {
+		return err
+	}
+	text, err := s.House.settings()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(f.dir, "settings.json"), text, 0o400); err != nil {
+		return err
+	}
+	if err := s.House.write(filepath.Join(f.dir, "skills")); err != nil {
+		return err
+	}
+	system := s.House.system(rules(s.Order), filepath.Join(f.seen, "skills"))
+	if system == "" {
+		return nil
+	}
+	f.system = filepath.Join(f.seen, "system.md")
+	return os.WriteFile(filepath.Join(f.dir, "system.md"), []byte(system), 0o400)
+}
+
+// rules are the order's, and what the sandbox lets through: a client often hides a proxy's words.
+func rules(o work.Order) string {
+	if len(o.Egress) == 0 {
+		return o.System
+	}
+	return o.System + "\n\nThese hosts can be reached over HTTPS, by the proxy in the environment, and no others: " + strings.Join(o.Egress, ", ") + "."
+}
+
 func (f files) remove() { _ = os.RemoveAll(f.dir) } // a leftover in the temp folder harms nobody
 
 // arguments are claude's for one run. Nothing of them comes from an issue or a repository but the model's name,
 // which is checked; texts go by stdin and files.
-func arguments(o work.Order, f files, resume bool) []string {
+func arguments(o work.Order, f files, resume, boxed bool) []string {
 	args := []string{
 		"-p", "--output-format", "stream-json", "--verbose",
 		"--setting-sources", "", "--settings", f.settings, "--strict-mcp-config", "--disable-slash-commands",
@@ -67,9 +101,13 @@ func arguments(o work.Order, f files, resume bool) []string {
 	} else {
 		args = append(args, "--session-id", o.Session)
 	}
-	if o.ReadOnly {
+	switch {
+	case o.ReadOnly:
 		args = append(args, "--tools", "Read,Grep,Glob")
-	} else {
+	case boxed:
+		// The box decides what the agent may do. The program's own questions would only be denied: nobody answers them.
+		args = append(args, "--permission-mode", "bypassPermissions")
+	default:
 		// Bash may do everything; file tools may write in the worktree. This works for every user, root included.
 		args = append(args, "--permission-mode", "acceptEdits", "--allowedTools", "Bash")
 	}

@@ -1,9 +1,10 @@
 package claude
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
+
+	"dozens/batch/secret"
 )
 
 // always lists the variables of the host that any agent gets.
@@ -51,11 +52,33 @@ func on(v string) bool {
 	return value != "" && value != "0" && !strings.EqualFold(value, "false")
 }
 
-// hostEnv leaves out of the host's list what this package sets itself.
-func hostEnv(env []string) []string {
+// model lists the variables that name models and nothing secret; an agent behind a meter gets them too.
+var model = []string{"ANTHROPIC_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL"}
+
+// hostEnv leaves out of the host's list what this package sets itself. Behind a meter the ways to the model stay out as
+// well, and in a box the host's proxies and certificates, which are of no use there.
+func hostEnv(env []string, metered, boxed bool) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(v string) bool {
 		name, _, ok := strings.Cut(v, "=")
-		return !ok || name == "HOME" || name == "TMPDIR" || name == "CLAUDE_CONFIG_DIR" || name == marker
+		switch {
+		case !ok || slices.Contains([]string{"HOME", "TMPDIR", "CLAUDE_CONFIG_DIR", marker}, name):
+			return true
+		case strings.HasPrefix(name, "ANTHROPIC_") || strings.HasPrefix(name, "CLAUDE_CODE_USE_") || cloudName(name):
+			return metered && !slices.Contains(model, name)
+		case strings.HasSuffix(strings.ToUpper(name), "_PROXY") || strings.HasPrefix(name, "SSL_CERT_") || name == "NODE_EXTRA_CA_CERTS":
+			return boxed
+		}
+		return false
+	})
+}
+
+// cloudName says whether a variable belongs to a cloud's own way to the model.
+func cloudName(name string) bool {
+	return slices.ContainsFunc(cloud, func(c struct {
+		chosen   string
+		prefixes []string
+	}) bool {
+		return slices.ContainsFunc(c.prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 	})
 }
 
@@ -74,19 +97,21 @@ func identity(name, email string) []string {
 }
 
 // environ is the whole environment of one run.
-func (d *Driver) environ(s Session, tmp string) []string {
+func (d *Driver) environ(s Session, f files, doors doors) []string {
 	env := slices.Clone(d.env)
 	if len(s.Path) > 0 {
 		env = withPath(env, s.Path)
 	}
-	return append(env,
-		"HOME="+s.Home,
-		"TMPDIR="+tmp,
-		"CLAUDE_CODE_TMPDIR="+tmp,
+	env = append(env,
+		"HOME="+s.agentHome(),
+		"TMPDIR="+f.tmp,
+		"CLAUDE_CODE_TMPDIR="+f.tmp,
 		marker+"="+s.RunID,
 		"DISABLE_AUTOUPDATER=1",
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
 		"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1",
+		// What an agent writes into its home must not come back as its user's own instructions.
+		"CLAUDE_CODE_DISABLE_AUTO_MEMORY=1",
 		"CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST=1",
 		// An "@/path" in a prompt would put that file of the host, whichever it is, into the conversation.
 		"CLAUDE_CODE_DISABLE_ATTACHMENTS=1",
@@ -94,6 +119,7 @@ func (d *Driver) environ(s Session, tmp string) []string {
 		"GIT_CONFIG_NOSYSTEM=1",
 		"GIT_TERMINAL_PROMPT=0",
 	)
+	return append(env, doors.env...)
 }
 
 // withPath puts folders before PATH.
@@ -108,25 +134,26 @@ func withPath(env, folders []string) []string {
 	return append(env, "PATH="+path)
 }
 
-// redactor hides the values of secret variables in whatever an agent prints.
-func redactor(env []string) *strings.Replacer {
-	var pairs []string
+// secretValues are the values of secret variables.
+func secretValues(env []string) []string {
+	var values []string
 	for _, v := range env {
-		name, value, _ := strings.Cut(v, "=")
-		if len(value) < 8 || !secretName(name) {
-			continue
-		}
-		pairs = append(pairs, value, "***")
-		// The stream is JSON: there the value may stand with its quotes and backslashes escaped.
-		if quoted, err := json.Marshal(value); err == nil && string(quoted[1:len(quoted)-1]) != value {
-			pairs = append(pairs, string(quoted[1:len(quoted)-1]), "***")
+		if name, value, _ := strings.Cut(v, "="); secretName(name) {
+			values = append(values, value)
 		}
 	}
-	return strings.NewReplacer(pairs...)
+	return values
+}
+
+// redactor takes these values, if they are not too short to be secrets, and whatever has the shape of a credential out of
+// what an agent prints.
+func redactor(values []string) func(string) string {
+	known := secret.Known(values...)
+	return func(text string) string { return secret.Redact(known.Redact(text)) }
 }
 
 // secretName says whether a variable of this name holds something that must not be shown.
 func secretName(name string) bool {
-	return slices.ContainsFunc([]string{"KEY", "TOKEN", "SECRET", "PASSWORD", "HEADERS", "CREDENTIAL", "PROXY"},
+	return !strings.EqualFold(name, "NO_PROXY") && slices.ContainsFunc([]string{"KEY", "TOKEN", "SECRET", "PASSWORD", "HEADERS", "CREDENTIAL", "PROXY"},
 		func(part string) bool { return strings.Contains(strings.ToUpper(name), part) })
 }

@@ -19,6 +19,9 @@ import (
 
 	"dozens/batch/work"
 	"dozens/internal/scripted"
+	"dozens/internal/testenv"
+	"dozens/runner/meter"
+	"dozens/runner/sandbox"
 )
 
 // verb makes the test binary play the scripted agent.
@@ -83,6 +86,7 @@ type rig struct {
 	t      *testing.T
 	driver *Driver
 	dir    string // the worktree
+	repo   string // its repository
 	home   string
 	order  work.Order
 
@@ -91,8 +95,28 @@ type rig struct {
 	changed chan struct{}
 }
 
-// newRig makes a rig whose worktree has these files.
+// newRig makes a rig whose worktree has these files, with a box and a meter around its agent where boxes are possible.
 func newRig(t *testing.T, o Options, files map[string]string) *rig {
+	t.Helper()
+	if testenv.HasBwrap() {
+		box, err := sandbox.Open(sandbox.Options{Read: []string{os.Args[0]}, Log: zerolog.New(zerolog.NewTestWriter(t))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Box = box
+	}
+	way := meter.FromEnviron(o.Env)
+	way.MaxWait = time.Second
+	m, err := meter.New(way)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Meter = m
+	return bareRig(t, o, files)
+}
+
+// bareRig makes a rig whose agent is neither boxed nor metered, unless the options say so.
+func bareRig(t *testing.T, o Options, files map[string]string) *rig {
 	t.Helper()
 	o.Log = zerolog.New(zerolog.NewTestWriter(t))
 	o.Env = append(FromEnviron(os.Environ()), o.Env...)
@@ -102,6 +126,7 @@ func newRig(t *testing.T, o Options, files map[string]string) *rig {
 	}
 	r := &rig{t: t, driver: d, home: filepath.Join(t.TempDir(), "home"), changed: make(chan struct{})}
 	repo := t.TempDir()
+	r.repo = repo
 	r.dir = filepath.Join(t.TempDir(), "unit-k5f2")
 	if files == nil {
 		files = map[string]string{"a.txt": "one\n"}
@@ -131,6 +156,16 @@ func scriptedRig(t *testing.T, s scripted.Script, files map[string]string) *rig 
 	return newRig(t, Options{Binary: os.Args[0], Args: []string{verb}, Env: []string{v}}, files)
 }
 
+// bareScriptedRig is a rig with the scripted agent without box and meter.
+func bareScriptedRig(t *testing.T, s scripted.Script) *rig {
+	t.Helper()
+	v, err := s.Variable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bareRig(t, Options{Binary: os.Args[0], Args: []string{verb}, Env: []string{v}}, nil)
+}
+
 // runs is a script of one rule with these runs.
 func runs(all ...[]scripted.Step) scripted.Script {
 	var r scripted.Rule
@@ -142,7 +177,8 @@ func runs(all ...[]scripted.Step) scripted.Script {
 
 // session is the rig's session, with a run id of its own for each run.
 func (r *rig) session() Session {
-	return Session{Order: r.order, Dir: r.dir, Home: r.home, RunID: r.order.ID()}
+	return Session{Order: r.order, Dir: r.dir, Home: r.home, RunID: r.order.ID(),
+		Binds: []sandbox.Bind{{From: r.repo, Write: true}, {From: r.dir, Write: !r.order.ReadOnly}}}
 }
 
 // start runs the session once; it fails the test when it cannot be started, or leaves a process behind.

@@ -41,11 +41,22 @@ func TestFromEnviron(t *testing.T) {
 
 func TestRedactor(t *testing.T) {
 	t.Parallel()
-	hide := redactor([]string{"ANTHROPIC_API_KEY=sk-0123456789", `ANTHROPIC_CUSTOM_HEADERS=X: "quoted" value`, "ANTHROPIC_AUTH_TOKEN=short", "PATH=/usr/bin:/bin", "https_proxy=http://user:pw@p:1"})
-	line := `{"a":"sk-0123456789","b":"X: \"quoted\" value","c":"short","d":"/usr/bin:/bin","e":"http://user:pw@p:1"}`
-	want := `{"a":"***","b":"***","c":"short","d":"/usr/bin:/bin","e":"***"}`
-	if got := hide.Replace(line); got != want {
-		t.Errorf("redacted = %s, want %s", got, want)
+	hide := redactor(secretValues([]string{"ANTHROPIC_API_KEY=abc-0123456789", `ANTHROPIC_CUSTOM_HEADERS=X: "quoted" value`, "ANTHROPIC_AUTH_TOKEN=short", "PATH=/usr/bin:/bin", "https_proxy=http://user:pw@p:1"}))
+	s := &stream{hide: hide}
+	line := `{"a":"abc-0123456789","b":"X: \"quoted\" value","c":"short","d":"/usr/bin:/bin","e":"http://user:pw@p:1","f":"ghp_` + strings.Repeat("a1B2", 9) + `"}`
+	got := string(s.redact([]byte(line)))
+	for _, secret := range []string{"abc-0123456789", "quoted", "user:pw", "ghp_"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("redacted = %s, it shows %s", got, secret)
+		}
+	}
+	if !json.Valid([]byte(got)) || !strings.Contains(got, `"c":"short","d":"/usr/bin:/bin"`) {
+		t.Errorf("redacted = %s, want the rest as it was", got)
+	}
+	// A value that reaches over the end of a string would take the quote with it.
+	s.hide = redactor([]string{`one","b":"two`})
+	if got := string(s.redact([]byte(`{"a":"one","b":"two"}`))); !json.Valid([]byte(got)) {
+		t.Errorf("redacted = %s, want JSON", got)
 	}
 }
 

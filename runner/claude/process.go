@@ -21,69 +21,99 @@ const afterlife = 10 * time.Second
 
 // command is one process to be run to its end.
 type command struct {
+	files  files
+	doors  doors
 	args   []string
-	tmp    string // folder for temporary files
 	stdin  string
 	stdout func(line)
 	stderr func(line)
 }
 
-// execute runs the program until it has ended and nothing it started is left. When ctx ends, the process group
-// is asked to stop and killed after the grace time. The error says that it could not be started at all.
-func (d *Driver) execute(ctx context.Context, s Session, c command) (*os.ProcessState, error) {
+// program is the agent's process: bare, or in a box.
+type program struct {
+	*exec.Cmd
+	start  func() error
+	wait   func() error
+	reason func() string // why the box ended it; empty: it did not
+}
+
+// prepare makes the process of a run, not yet started.
+func (d *Driver) prepare(ctx context.Context, s Session, c command) (program, error) {
+	if _, err := os.Stat(d.binary); err != nil {
+		return program{}, fmt.Errorf("start %s: %w", d.binary, ErrNotFound)
+	}
+	if d.box != nil {
+		cage, err := d.box.Command(ctx, d.boxed(s, c.files, c.doors), d.program(), c.args...)
+		if err != nil {
+			return program{}, err
+		}
+		cage.Cancel = cage.Stop
+		return program{Cmd: cage.Cmd, start: cage.Start, wait: cage.Wait, reason: cage.Reason}, nil
+	}
 	cmd := exec.CommandContext(ctx, d.binary, c.args...)
 	cmd.Dir = s.Dir
-	cmd.Env = d.environ(s, c.tmp)
-	cmd.Stdin = strings.NewReader(c.stdin)
+	cmd.Env = d.environ(s, c.files, c.doors)
 	ownGroup(cmd)
 	cmd.Cancel = func() error { return stopGroup(cmd.Process) }
-	cmd.WaitDelay = d.grace
+	return program{Cmd: cmd, start: cmd.Start, wait: cmd.Wait, reason: func() string { return "" }}, nil
+}
+
+// ended is how a process ended.
+type ended struct {
+	state  *os.ProcessState
+	reason string // why the box ended it; empty: it did not
+}
+
+// execute runs the program until it has ended and nothing it started is left. When ctx ends, the program is asked to
+// stop and killed after the grace time. The error says that it could not be started at all.
+func (d *Driver) execute(ctx context.Context, s Session, c command) (ended, error) {
+	p, err := d.prepare(ctx, s, c)
+	if err != nil {
+		return ended{}, err
+	}
+	p.Stdin = strings.NewReader(c.stdin)
+	p.WaitDelay = d.grace
 
 	// The pipes are ours, not os/exec's: so Wait returns when the program ends, even while a child of it
 	// still holds them, and whoever holds them is killed next.
 	out, err := newPipe()
 	if err != nil {
-		return nil, err
+		return ended{}, err
 	}
 	errs, err := newPipe()
 	if err != nil {
 		out.close()
-		return nil, err
+		return ended{}, err
 	}
-	cmd.Stdout, cmd.Stderr = out.write, errs.write
+	p.Stdout, p.Stderr = out.write, errs.write
 
-	state, err := d.startAndWait(cmd, func() {
+	err = d.startAndWait(p, func() {
 		out.follow(c.stdout)
 		errs.follow(c.stderr)
 	})
 	if err != nil {
 		out.close()
 		errs.close()
-		return nil, err
+		return ended{}, err
 	}
-	d.bury(ctx, s.RunID, cmd.Process)
+	d.bury(ctx, s.RunID, p.Process)
 	out.finish()
 	errs.finish()
-	return state, nil
+	return ended{state: p.ProcessState, reason: p.reason()}, nil
 }
 
 // startAndWait starts the program, calls started, and waits for its end. The kernel kills the program when the
 // thread that started it dies; so that this means our own death and nothing else, the thread stays ours.
-func (d *Driver) startAndWait(cmd *exec.Cmd, started func()) (*os.ProcessState, error) {
+func (d *Driver) startAndWait(p program, started func()) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	if err := cmd.Start(); err != nil {
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, exec.ErrNotFound) {
-			if _, statErr := os.Stat(d.binary); statErr != nil {
-				return nil, fmt.Errorf("start %s: %w", d.binary, ErrNotFound)
-			}
-		}
-		return nil, fmt.Errorf("start %s: %w", d.binary, err)
+	if err := p.start(); err != nil {
+		return fmt.Errorf("start %s: %w", d.binary, err)
 	}
 	started()
 	// How it ended is in the state; the error adds nothing but that ctx ended or that stdin was not read.
-	_ = cmd.Wait()
-	return cmd.ProcessState, nil
+	_ = p.wait()
+	return nil
 }
 
 // bury kills what a dead program left behind. It does so also when ctx has ended.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"dozens/batch/work"
+	"dozens/runner/meter"
 )
 
 // maxReason bounds the words about an outcome, in bytes.
@@ -24,12 +24,14 @@ const (
 	exitSIGINT  = 130
 	exitSIGTERM = 143
 	exitSIGHUP  = 129
+	exitSIGKILL = 137
 )
 
 // ending is all that is known when a run has ended.
 type ending struct {
 	*stream
-	state   *os.ProcessState
+	ended
+	metered meter.Usage
 	stopped bool // by us, whatever the cause
 	timeUp  bool // by us, because the order's time was over
 	took    time.Duration
@@ -50,19 +52,35 @@ func (e *ending) conversationLost() bool {
 func (e *ending) judge(o work.Order, schema *jsonschema.Schema) Result {
 	code := e.state.ExitCode()
 	switch {
+	case e.reason != "":
+		return Result{Outcome: work.Limit, Reason: "the sandbox ended the run: " + e.reason}
 	case code == 0 && e.last != nil && !e.last.IsError:
 		return e.accept(schema)
 	case e.timeUp:
 		return Result{Outcome: work.Limit, Reason: fmt.Sprintf("the time limit of %s for one run is over", o.Limits.Time)}
 	case e.stopped:
 		return Result{Outcome: work.Stopped, Reason: "stopped"}
-	case code == exitSIGTERM || code == exitSIGINT || code == exitSIGHUP || e.interrupted():
+	case e.metered.Over || e.metered.Limited:
+		return e.refused(o)
+	case interruptedBy(code) || e.interrupted():
 		return Result{Outcome: work.Stopped, Reason: "the agent was stopped from outside of Dozens"}
 	case e.last != nil && (e.last.IsError || e.last.Subtype != "success"):
 		return e.failure(o)
 	default:
 		return e.silence()
 	}
+}
+
+// refused is a run that could not go on because the meter passed no more of its requests.
+func (e *ending) refused(o work.Order) Result {
+	if e.metered.Over {
+		return Result{Outcome: work.Limit, Reason: "the run's budget of $" + dollars(o.Limits.CostMicroUSD) + " is spent"}
+	}
+	reason := "the model account's limit is reached"
+	if until := e.metered.LimitedUntil; !until.IsZero() {
+		reason += "; it can be used again after " + until.UTC().Format(time.RFC3339)
+	}
+	return Result{Outcome: work.UsageOver, Reason: reason}
 }
 
 // accept takes the structured result of a run that ended well.
@@ -102,6 +120,11 @@ func (e *ending) accept(schema *jsonschema.Schema) Result {
 		result.Outcome, result.Reason = work.Blocked, cut(said.Summary, maxReason)
 	}
 	return result
+}
+
+// interruptedBy says that the program's exit code tells of a signal that asked it to end.
+func interruptedBy(code int) bool {
+	return code == exitSIGTERM || code == exitSIGINT || code == exitSIGHUP
 }
 
 // interrupted says that somebody broke the run off and the program ended in good order.
@@ -156,6 +179,8 @@ func (e *ending) apiFailure(o work.Order, said string) Result {
 			model = "the default model"
 		}
 		return fault("the model API does not have " + model + "; choose another model in the settings")
+	case says("the host could not reach the model"): // the meter's words
+		return Result{Outcome: work.UsageOver, Reason: "this host cannot reach the model; check ANTHROPIC_BASE_URL and the network of this host" + code + ": " + said}
 	case status >= 500:
 		return Result{Outcome: work.UsageOver, Reason: "the model API is out of order" + code + ": " + said}
 	case status == 0:
@@ -168,7 +193,8 @@ func (e *ending) apiFailure(o work.Order, said string) Result {
 // silence is a run that ended without a result line, or in another way than its result line said.
 func (e *ending) silence() Result {
 	how := e.state.String()
-	if ws, ok := e.state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+	ws, ok := e.state.Sys().(syscall.WaitStatus)
+	if ok && ws.Signaled() || e.state.ExitCode() == exitSIGKILL { // the latter as a box tells it
 		return Result{Outcome: work.Unusable, Reason: e.withTail("the agent's process was killed (" + how + "), perhaps for lack of memory")}
 	}
 	if !e.began && e.state.ExitCode() != 0 {

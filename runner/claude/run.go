@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"dozens/batch/work"
+	"dozens/runner/meter"
 )
 
 // errTime is why a run was stopped when its order's time was over.
@@ -59,28 +60,50 @@ func (d *Driver) run(ctx context.Context, s Session, emit func(work.Line)) (Resu
 		defer cancel()
 	}
 
+	if err := home.forget(); err != nil {
+		return Result{}, err
+	}
 	log := &journal{order: s.Order.Offer, emit: emit}
-	resume := home.transcript() != ""
-	end, err := d.attempt(ctx, s, resume, log)
+	found, err := home.transcripts()
 	if err != nil {
 		return Result{}, err
 	}
+	resume := len(found) > 0
+	unreported := home.readBooks().OpenMicroUSD // of a run that ended with its host
+	end, err := d.attempt(ctx, s, home, resume, log)
+	if err != nil {
+		return Result{}, err
+	}
+	spent := end.metered
 	if resume && end.conversationLost() {
 		log.host("the earlier conversation cannot be continued; starting again from the brief")
 		if err := home.putAside(); err != nil {
 			return Result{}, err
 		}
 		resume = false
-		if end, err = d.attempt(ctx, s, resume, log); err != nil {
+		if end, err = d.attempt(ctx, s, home, resume, log); err != nil {
 			return Result{}, err
 		}
+		spent = add(spent, end.metered)
 	}
 	result := end.judge(s.Order, schema)
 	result.Resumed = resume
 	result.Usage = end.usage()
-	result.Usage.CostMicroUSD = home.book(end, resume)
+	result.Usage.CostMicroUSD = max(home.book(end, resume), unreported)
+	if spent.Requests > 0 { // what was seen on the way counts more than what the program says
+		result.Usage.CostMicroUSD, result.Usage.InputTokens, result.Usage.OutputTokens = spent.CostMicroUSD+unreported, spent.InputTokens, spent.OutputTokens
+	}
 	log.host("the run ended: %s", describe(result))
 	return result, nil
+}
+
+// add sums up what two attempts used.
+func add(a, b meter.Usage) meter.Usage {
+	b.CostMicroUSD += a.CostMicroUSD
+	b.InputTokens += a.InputTokens
+	b.OutputTokens += a.OutputTokens
+	b.Requests += a.Requests
+	return b
 }
 
 // describe is the log's last word on a run.
@@ -113,19 +136,30 @@ func (s Session) check() error {
 }
 
 // attempt starts the program once and watches it to its end.
-func (d *Driver) attempt(ctx context.Context, s Session, resume bool, log *journal) (*ending, error) {
-	files, err := writeFiles(s.RunID, s.Order)
+func (d *Driver) attempt(ctx context.Context, s Session, home *home, resume bool, log *journal) (*ending, error) {
+	files, err := writeFiles(s, d.box != nil)
 	if err != nil {
 		return nil, err
 	}
 	defer files.remove()
+	doors, err := d.open(s, files, log)
+	if err != nil {
+		return nil, err
+	}
+	defer doors.close()
 
-	watch := &stream{log: log, hide: d.secrets}
+	hidden := d.hidden[:len(d.hidden):len(d.hidden)]
+	if doors.model != nil {
+		hidden = append(hidden, doors.model.Token())
+		before := home.readBooks().OpenMicroUSD
+		defer home.follow(func() int64 { return before + doors.model.Usage().CostMicroUSD })()
+	}
+	watch := &stream{log: log, hide: redactor(hidden)}
 	began := time.Now()
 	log.host("%s", opening(s.Order, resume))
-	state, err := d.execute(ctx, s, command{
-		tmp:    files.tmp,
-		args:   append(d.args[:len(d.args):len(d.args)], arguments(s.Order, files, resume)...),
+	end, err := d.execute(ctx, s, command{
+		files: files, doors: doors,
+		args:   append(d.args[:len(d.args):len(d.args)], arguments(s.Order, files, resume, d.box != nil)...),
 		stdin:  prompt(s.Order, resume),
 		stdout: watch.stdout,
 		stderr: watch.stderr,
@@ -133,9 +167,9 @@ func (d *Driver) attempt(ctx context.Context, s Session, resume bool, log *journ
 	if err != nil {
 		return nil, err
 	}
-	d.log.Debug().Str("run", s.RunID).Str("state", state.String()).Dur("took", time.Since(began)).Msg("agent ended")
+	d.log.Debug().Str("run", s.RunID).Str("state", end.state.String()).Dur("took", time.Since(began)).Msg("agent ended")
 	return &ending{
-		stream: watch, state: state,
+		stream: watch, ended: end, metered: doors.close(),
 		stopped: ctx.Err() != nil, timeUp: errors.Is(context.Cause(ctx), errTime), took: time.Since(began),
 	}, nil
 }

@@ -213,7 +213,7 @@ func TestCosts(t *testing.T) {
 			t.Errorf("usage = %+v, want 1234 and 3 turns", got)
 		}
 	}
-	if err := os.RemoveAll(filepath.Join(r.home, ".claude")); err != nil {
+	if err := os.RemoveAll(filepath.Join(r.home, "home", ".claude")); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.start(t.Context()); got.Usage.CostMicroUSD != 1234 || got.Resumed {
@@ -262,7 +262,7 @@ func TestPathAdditions(t *testing.T) {
 // A run's temp folder goes with the run, and after a crash with Reap.
 func TestFilesOfARun(t *testing.T) {
 	t.Parallel()
-	r := scriptedRig(t, runs([]scripted.Step{{Do: scripted.Shell, Text: "touch $TMPDIR/x; ls -a $TMPDIR/.."}}), nil)
+	r := scriptedRig(t, runs([]scripted.Step{{Do: scripted.Shell, Text: "touch $TMPDIR/x; ls -a $TMPDIR/.. " + inBox}}), nil)
 	folder := folderOf(r.order.ID())
 	write(t, filepath.Join(folder, "of-an-earlier-try"), "")
 	r.start(t.Context())

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
+	"time"
 )
 
 // home is a session's own folder while a run uses it.
@@ -19,8 +21,11 @@ type home struct {
 // openHome makes the folder when it is missing and holds it until close: the program itself would let two runs
 // write to one conversation.
 func openHome(dir, session string) (*home, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "home"), 0o700); err != nil {
 		return nil, fmt.Errorf("make session home: %w", err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "home"), 0o700); err != nil { // an agent may have closed it
+		return nil, fmt.Errorf("open session home: %w", err)
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "dozens.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -38,58 +43,139 @@ func openHome(dir, session string) (*home, error) {
 
 func (h *home) close() { h.lock.Close() }
 
-// transcript is the path of the session's conversation, empty when there is none yet.
-func (h *home) transcript() string {
-	// The session's id is a UUID and the folder is a fixed pattern, so the only error, a bad pattern, cannot be.
-	found, _ := filepath.Glob(filepath.Join(escapeGlob(h.dir), ".claude", "projects", "*", h.session+".jsonl"))
-	if len(found) == 0 {
-		return ""
+// agentHome is the folder that an agent knows as its home. The lock and the books lie beside it, out of its reach.
+func (s Session) agentHome() string { return filepath.Join(s.Home, "home") }
+
+// conversations is where the program keeps them, below the agent's home.
+const conversations = ".claude/projects"
+
+// conversationFolders is in how many folders they are looked for; the program makes one for each worktree.
+const conversationFolders = 1000
+
+// transcripts are the session's conversations, one or none, by their paths below the agent's home. An agent may have
+// put anything there: no link is followed out of it, and nothing but folders is opened, because a named pipe would keep
+// us for ever.
+func (h *home) transcripts() ([]string, error) {
+	root, err := os.OpenRoot(filepath.Join(h.dir, "home"))
+	if err != nil {
+		return nil, fmt.Errorf("look for the conversation: %w", err)
 	}
-	return found[0]
+	defer root.Close()
+	folder, err := root.OpenFile(conversations, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil // none yet, or none that the program could read
+	}
+	defer folder.Close()
+	names, _ := folder.Readdirnames(conversationFolders) // what cannot be read holds no conversation
+	var found []string
+	for _, name := range names {
+		path := filepath.Join(conversations, name, h.session+".jsonl")
+		if info, err := root.Lstat(path); err == nil && info.Mode().IsRegular() {
+			found = append(found, path)
+		}
+	}
+	return found, nil
+}
+
+// forget removes what the program would take settings from that nobody but an agent has written: variables of its
+// environment, for one. All that the next run needs of an earlier one is the conversation.
+func (h *home) forget() error {
+	root, err := os.OpenRoot(filepath.Join(h.dir, "home"))
+	if err != nil {
+		return fmt.Errorf("clear the session home: %w", err)
+	}
+	defer root.Close()
+	for _, name := range []string{".claude.json", ".claude/.config.json"} {
+		_ = root.Remove(name) // a folder of that name stays, and cannot be read as settings
+	}
+	return nil
 }
 
 // putAside moves a conversation out of the way that cannot be continued; its id can then be used again.
 func (h *home) putAside() error {
-	for path := h.transcript(); path != ""; path = h.transcript() {
-		if err := os.Rename(path, path+".lost"); err != nil {
+	found, err := h.transcripts()
+	if err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(filepath.Join(h.dir, "home"))
+	if err != nil {
+		return fmt.Errorf("put the lost conversation aside: %w", err)
+	}
+	defer root.Close()
+	for _, name := range found {
+		if err := root.Rename(name, name+".lost"); err != nil {
 			return fmt.Errorf("put the lost conversation aside: %w", err)
 		}
 	}
 	return nil
 }
 
-// escapeGlob makes a path match itself.
-func escapeGlob(path string) string {
-	var out []rune
-	for _, r := range path {
-		switch r {
-		case '*', '?', '[', '\\':
-			out = append(out, '\\')
-		}
-		out = append(out, r)
-	}
-	return string(out)
-}
-
 // books is what is kept of a session's cost between its runs.
 type books struct {
 	BookedMicroUSD int64 `json:"booked_micro_usd"` // reported as the cost of earlier runs
+	// OpenMicroUSD is metered and not reported: of a run that is under way, or that ended with its host.
+	OpenMicroUSD int64 `json:"open_micro_usd,omitempty"`
 }
 
-// book returns what a run cost, in millionths of a US dollar, and remembers it. What an earlier run cost that was
-// stopped before it could say is counted here, as soon as the program tells its total.
+// booksEach is how often the books follow a run.
+const booksEach = 2 * time.Second
+
+func (h *home) booksFile() string { return filepath.Join(h.dir, "dozens-cost.json") }
+
+// readBooks takes unreadable books for none.
+func (h *home) readBooks() books {
+	var b books
+	text, err := os.ReadFile(h.booksFile())
+	if err != nil || json.Unmarshal(text, &b) != nil {
+		return books{}
+	}
+	return b
+}
+
+// writeBooks replaces the file as a whole. Failing that, a cost is booked twice or never: nothing to end a run for.
+func (h *home) writeBooks(b books) {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return
+	}
+	if os.WriteFile(h.booksFile()+".new", text, 0o600) == nil {
+		_ = os.Rename(h.booksFile()+".new", h.booksFile())
+	}
+}
+
+// follow keeps what is spent in the books until stop is called, which may not be called when the host is killed.
+func (h *home) follow(spent func() int64) (stop func()) {
+	ended := make(chan struct{})
+	var following sync.WaitGroup
+	following.Go(func() {
+		tick := time.NewTicker(booksEach)
+		defer tick.Stop()
+		for b := h.readBooks(); ; {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+			}
+			if now := spent(); now != b.OpenMicroUSD {
+				b.OpenMicroUSD = now
+				h.writeBooks(b)
+			}
+		}
+	})
+	return func() {
+		close(ended)
+		following.Wait()
+	}
+}
+
+// book returns what a run cost by the program's words, in millionths of a US dollar, and remembers it. What an earlier
+// run cost that was stopped before it could say is counted here, as soon as the program tells its total.
 func (h *home) book(e *ending, resumed bool) int64 {
-	path := filepath.Join(h.dir, "dozens-cost.json")
 	var b books
 	if resumed {
-		if text, err := os.ReadFile(path); err == nil {
-			_ = json.Unmarshal(text, &b) // unreadable books are as good as none
-		}
+		b = h.readBooks()
 	}
 	cost := e.cost(b.BookedMicroUSD)
-	b.BookedMicroUSD += cost
-	if text, err := json.Marshal(b); err == nil {
-		_ = os.WriteFile(path, text, 0o600) // costs a double booking at worst
-	}
+	h.writeBooks(books{BookedMicroUSD: b.BookedMicroUSD + cost})
 	return cost
 }

@@ -3,7 +3,6 @@ package claude
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 )
 
 // maxTail is how much of stderr's end is kept for the reason of a failure, in bytes.
@@ -12,7 +11,7 @@ const maxTail = 4 << 10
 // stream reads what the program prints. Its fields are to be read only after the program's end.
 type stream struct {
 	log  *journal
-	hide *strings.Replacer
+	hide func(string) string // takes secrets out
 
 	began    bool    // the program got as far as its first line of JSON
 	version  string  // as the program says
@@ -84,8 +83,41 @@ func (s *stream) stderr(l line) {
 	s.tail = append([]byte(nil), s.tail[max(0, len(s.tail)-maxTail):]...)
 }
 
-// redact hides the host's secrets.
-func (s *stream) redact(text []byte) []byte { return []byte(s.hide.Replace(string(text))) }
+// redact hides secrets. JSON stays JSON: where hiding in the line would break it, each of its strings is looked at.
+func (s *stream) redact(text []byte) []byte {
+	clean := []byte(s.hide(string(text)))
+	if json.Valid(clean) || !json.Valid(text) {
+		return clean
+	}
+	var doc any
+	if json.Unmarshal(text, &doc) != nil {
+		return clean
+	}
+	clean, err := json.Marshal(hidden(doc, s.hide))
+	if err != nil {
+		return nil // a document that was read can be written
+	}
+	return clean
+}
+
+// hidden is a JSON document without secrets in its strings and names.
+func hidden(doc any, hide func(string) string) any {
+	switch v := doc.(type) {
+	case string:
+		return hide(v)
+	case []any:
+		for i := range v {
+			v[i] = hidden(v[i], hide)
+		}
+	case map[string]any:
+		clean := make(map[string]any, len(v))
+		for name, value := range v {
+			clean[hide(name)] = hidden(value, hide)
+		}
+		return clean
+	}
+	return doc
+}
 
 // read takes from a line of JSON what the result depends on. Unknown types, and fields of an unknown shape, are skipped.
 func (s *stream) read(text []byte) {

@@ -20,14 +20,14 @@ const unmergedLimit = 100
 // agentIndex reads; an index that git cannot read has nothing to say.
 func (p *seat) agentIndex(ctx context.Context, head string) agentIndex {
 	a := agentIndex{sparse: map[string]bool{}}
-	base := call{gitDir: p.admin, common: p.mirror.dir, tree: p.path, limit: listLimit, hold: []*flock{p.lock}}
-	if info, err := os.Lstat(filepath.Join(p.admin, "index")); err != nil || !info.Mode().IsRegular() {
+	base := call{tree: p.path, limit: listLimit}
+	if !p.agentHasIndex() {
 		return a
 	}
 	tags, added := base, base
 	tags.args = []string{"ls-files", "-z", "-t", "--cached"}
 	added.args = []string{"diff-index", "-z", "--cached", "--name-only", "--no-renames", "--diff-filter=A", "--ignore-submodules=all", head, "--"}
-	s, err := p.t.git(ctx, tags)
+	s, err := p.theirs(ctx, tags)
 	if err == nil {
 		for _, name := range names(s.out) {
 			if rest, ok := strings.CutPrefix(name, "S "); ok {
@@ -37,7 +37,7 @@ func (p *seat) agentIndex(ctx context.Context, head string) agentIndex {
 				a.unmerged = append(a.unmerged, rest)
 			}
 		}
-		s, err = p.t.git(ctx, added)
+		s, err = p.theirs(ctx, added)
 	}
 	if err != nil {
 		p.t.log.Warn().Str("task", p.spec.Task).Err(err).Msg("the agent's index cannot be read")
@@ -45,4 +45,12 @@ func (p *seat) agentIndex(ctx context.Context, head string) agentIndex {
 	}
 	a.forced = names(s.out)
 	return a
+}
+
+func (p *seat) agentHasIndex() bool {
+	info, err := os.Lstat(filepath.Join(p.admin, "index"))
+	if p.t.box != nil {
+		info, err = p.lstatShadow("worktrees/" + p.spec.name() + "/index")
+	}
+	return err == nil && info.Mode().IsRegular()
 }

@@ -39,11 +39,31 @@ func BenchmarkPrepare(b *testing.B) {
 			w.prepare("warm")
 		}
 	})
-	b.Run("Look", func(b *testing.B) {
+}
+
+// BenchmarkLook takes one commit and one edit, and then looks again where nothing happened since, with a sandbox and
+// without.
+func BenchmarkLook(b *testing.B) {
+	for _, mode := range modes {
+		w := newWorldIn(b, mode)
+		w.base = w.commit("main", files(5000))
 		tree := w.prepare("warm")
-		agent(b, tree, "echo x > x; echo y >> many/d1/f1.txt")
-		for b.Loop() {
-			w.look(tree)
-		}
-	})
+		b.Run(mode+"/work", func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				w.prepare("warm")
+				w.agent(tree, "echo x >> x; git add x; git commit -qm x; echo y >> many/d1/f1.txt")
+				b.StartTimer()
+				w.look(tree)
+			}
+		})
+		b.Run(mode+"/nothing", func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				w.prepare("warm")
+				b.StartTimer()
+				w.look(tree)
+			}
+		})
+	}
 }

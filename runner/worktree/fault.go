@@ -39,8 +39,8 @@ func signs() []struct {
 // explain gives a failure of git its kind and takes any trace of the credential out of its words.
 func explain(err error, c Credential) error {
 	var f *fault
-	if !errors.As(err, &f) {
-		return err
+	if !errors.As(err, &f) || errors.Is(err, ErrUnsafe) || errors.Is(err, ErrTooBig) || errors.Is(err, ErrForeign) {
+		return err // what git says of an agent's objects has its kind already
 	}
 	safe := *f
 	safe.words = redact(f.words, c)

@@ -14,13 +14,26 @@ func readPlain(path string, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readOpen(f, limit)
+}
+
+// readIn is readPlain below root, which no link leads out of.
+func readIn(root *os.Root, name string, limit int64) ([]byte, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	return readOpen(f, limit)
+}
+
+func readOpen(f *os.File, limit int64) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s is not a file of at most %d bytes", path, limit)
+		return nil, fmt.Errorf("%s is not a file of at most %d bytes", f.Name(), limit)
 	}
 	return io.ReadAll(io.LimitReader(f, limit))
 }
@@ -48,10 +61,13 @@ func replaceFile(path string, content []byte) error {
 	return err
 }
 
+// indexLimit is the most bytes of an index: a million files need about 100 MB.
+const indexLimit = 1 << 30
+
 // copyIndex copies an index with its time of change: git compares that time with those of the files to know
 // which of them it must read again.
 func copyIndex(from, to string) error {
-	src, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	src, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
@@ -59,6 +75,9 @@ func copyIndex(from, to string) error {
 	info, err := src.Stat()
 	if err != nil {
 		return err
+	}
+	if !info.Mode().IsRegular() || info.Size() > indexLimit {
+		return fmt.Errorf("%s is not an index", from)
 	}
 	dst, err := os.CreateTemp(filepath.Dir(to), ".new-")
 	if err != nil {

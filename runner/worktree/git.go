@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -25,7 +24,9 @@ type call struct {
 	index  string   // index file; "": the git folder's own
 	env    []string // more environment
 	stdin  io.Reader
-	limit  int64         // most bytes of output; 0: 1 MiB
+	stdout *os.File      // where the output goes; nil: it is returned
+	limit  int64         // most bytes of returned output; 0: 1 MiB
+	box    *box          // of a call that reads what an agent wrote; nil: on the host
 	remote *remote       // of a call that talks to a server
 	hold   []*flock      // locks that the process inherits
 	within time.Duration // 0: ten minutes
@@ -47,67 +48,6 @@ const (
 
 var errOutput = errors.New("more output than expected")
 
-// settings overrule whatever a configuration might say that starts programs or leaves our folders. There is no
-// system or global configuration, and the mirror's own is ours, so this is the second wall.
-func settings() []string {
-	return []string{
-		"core.hooksPath=/dev/null", "core.fsmonitor=false", "core.sshCommand=false", "core.askPass=", "core.gitProxy=",
-		"core.attributesFile=/dev/null", "core.excludesFile=/dev/null", "core.commitGraph=false", "core.multiPackIndex=false",
-		"core.protectHFS=true", "core.protectNTFS=true", "core.logAllRefUpdates=false", "core.bigFileThreshold=64m",
-		"core.sparseCheckout=false", "core.splitIndex=false", "core.untrackedCache=false", "core.quotePath=false",
-		"credential.helper=", "credential.useHttpPath=true", "protocol.allow=never",
-		"http.followRedirects=false", "http.lowSpeedLimit=1", "http.lowSpeedTime=300",
-		"gc.auto=0", "maintenance.auto=false", "commit.gpgSign=false", "push.gpgSign=false",
-		"submodule.recurse=false", "fetch.recurseSubmodules=false", "push.recurseSubmodules=no", "push.followTags=false",
-		"transfer.fsckObjects=true", "advice.detachedHead=false", "advice.graftFileDeprecated=false", "user.useConfigOnly=true",
-		// Faults of old tools that are found in the history of sound repositories, and that harm nobody.
-		"fetch.fsck.zeroPaddedFilemode=ignore", "fetch.fsck.badTimezone=ignore", "fetch.fsck.missingSpaceBeforeDate=ignore",
-		"fetch.fsck.missingSpaceBeforeEmail=ignore", "fetch.fsck.missingNameBeforeEmail=ignore", "fetch.fsck.badEmail=ignore",
-		"fetch.fsck.missingEmail=ignore", "fetch.fsck.badDate=ignore", "fetch.fsck.badDateOverflow=ignore",
-	}
-}
-
-// passed are the variables of our own environment that git may see: where programs are, and for calls to a
-// server how this machine reaches it.
-func passed(network bool) []string {
-	names := []string{"PATH", "TMPDIR"}
-	if network {
-		names = append(names, "http_proxy", "https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY",
-			"SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "CURL_CA_BUNDLE")
-	}
-	var env []string
-	for _, n := range names {
-		if v, ok := os.LookupEnv(n); ok {
-			env = append(env, n+"="+v)
-		}
-	}
-	return env
-}
-
-func (t *Trees) environment(c call) []string {
-	env := append(passed(c.remote != nil),
-		"HOME="+filepath.Join(t.dir, "home"), "LC_ALL=C", "LANGUAGE=",
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_SYSTEM=/dev/null", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1",
-		"GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=", "SSH_ASKPASS=", "GIT_EDITOR=false", "GIT_PAGER=cat",
-		"GIT_OPTIONAL_LOCKS=0", "GIT_NO_REPLACE_OBJECTS=1", "GIT_NO_LAZY_FETCH=1", "GIT_LITERAL_PATHSPECS=1",
-		"GIT_GRAFT_FILE=/dev/null", "GIT_DIR="+c.gitDir)
-	allowed := "none"
-	if c.remote != nil {
-		allowed = c.remote.url.Scheme
-	}
-	env = append(env, "GIT_ALLOW_PROTOCOL="+allowed)
-	if c.common != "" {
-		env = append(env, "GIT_COMMON_DIR="+c.common)
-	}
-	if c.tree != "" {
-		env = append(env, "GIT_WORK_TREE="+c.tree)
-	}
-	if c.index != "" {
-		env = append(env, "GIT_INDEX_FILE="+c.index)
-	}
-	return append(env, c.env...)
-}
-
 // said is what a run of git wrote.
 type said struct {
 	out []byte
@@ -121,53 +61,78 @@ func (t *Trees) git(ctx context.Context, c call) (said, error) {
 		within = callTime
 	}
 	verb := "git " + c.args[0]
-	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("%s took longer than %s", verb, within))
+	late := fmt.Errorf("%s took longer than %s", verb, within)
+	if c.box != nil && c.box.limits.Memory > 0 {
+		late = fmt.Errorf("%w: %w", ErrTooBig, late) // an agent wrote what it reads
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, within, late)
 	defer cancel()
+	p, err := t.process(ctx, c)
+	if err != nil {
+		return said{}, fmt.Errorf("%s: %w", verb, err)
+	}
+	p.cmd.Stdin = c.stdin
+	limit := c.limit
+	if limit == 0 {
+		limit = outputLimit
+	}
+	stdout, stderr := &bounded{limit: limit, fail: true}, &bounded{limit: wordsLimit}
+	p.cmd.Stdout, p.cmd.Stderr = stdout, stderr
+	if c.stdout != nil {
+		p.cmd.Stdout = c.stdout
+	}
+	p.cmd.WaitDelay = graceTime
+	err = p.run()
+	result := said{out: stdout.Bytes(), err: stderr.Bytes()}
+	if err == nil {
+		return result, nil
+	}
+	if ctx.Err() != nil {
+		p.kill() // what did not listen
+		return result, fmt.Errorf("%s: %w", verb, context.Cause(ctx))
+	}
+	if stdout.full {
+		return result, fmt.Errorf("%s: %w than %d bytes", verb, errOutput, limit)
+	}
+	if why := p.why(); why != "" {
+		return result, fmt.Errorf("%s: %w: %s", verb, ErrTooBig, why)
+	}
+	f := newFault(verb, err, result)
+	if c.box != nil && f.code == 1 && strings.HasPrefix(f.words, "bwrap: ") {
+		f.code = -1 // the box was not made: this is not git's answer
+	}
+	return result, f
+}
+
+// process is a git that is ready to run, on the host or in a box.
+type process struct {
+	cmd  *exec.Cmd
+	run  func() error
+	kill func()        // everything that is left of it
+	why  func() string // the limit of a box that it broke
+}
+
+func (t *Trees) process(ctx context.Context, c call) (process, error) {
+	if c.box != nil {
+		return t.boxed(ctx, c)
+	}
 	cmd := exec.CommandContext(ctx, "git", t.arguments(c)...)
 	cmd.Env = t.environment(c)
 	cmd.Dir = t.dir
 	if c.tree != "" {
 		cmd.Dir = c.tree
 	}
-	cmd.Stdin = c.stdin
-	limit := c.limit
-	if limit == 0 {
-		limit = outputLimit
-	}
-	stdout, stderr := &bounded{limit: limit, fail: true}, &bounded{limit: wordsLimit}
-	cmd.Stdout, cmd.Stderr = stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) } // git removes its lock files
-	cmd.WaitDelay = graceTime
 	for _, l := range c.hold {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, l.file)
 	}
-	err := cmd.Run()
-	result := said{out: stdout.Bytes(), err: stderr.Bytes()}
-	if err == nil {
-		return result, nil
-	}
-	if ctx.Err() != nil {
+	kill := func() {
 		if cmd.Process != nil {
-			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what did not listen; ESRCH when all are gone
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // ESRCH when all are gone
 		}
-		return result, fmt.Errorf("%s: %w", verb, context.Cause(ctx))
 	}
-	if stdout.full {
-		return result, fmt.Errorf("%s: %w than %d bytes", verb, errOutput, limit)
-	}
-	return result, newFault(verb, err, result)
-}
-
-func (t *Trees) arguments(c call) []string {
-	args := []string{"--no-pager", "--no-replace-objects"}
-	for _, s := range settings() {
-		args = append(args, "-c", s)
-	}
-	if c.remote != nil && c.remote.helper != "" {
-		args = append(args, "-c", "credential.helper="+c.remote.helper)
-	}
-	return append(args, c.args...)
+	return process{cmd: cmd, run: cmd.Run, kill: kill, why: func() string { return "" }}, nil
 }
 
 // bounded keeps the first limit bytes. With fail it then ends the process by refusing more.

@@ -2,6 +2,7 @@ package worktree
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,9 @@ type CommitOptions struct {
 	Message string // empty: a plain sentence
 	Name    string // author and committer
 	Email   string
+	// Clean makes an agent's commit message fit to be published; the agent's commits then also get this identity. With
+	// nil they are taken as they are.
+	Clean func(message string) string
 }
 
 // Look is what is really in a worktree after a run.
@@ -33,7 +37,7 @@ type Look struct {
 // stands on that branch afterwards. When Look refuses, nothing is changed: branch, index and edits stay as the
 // agent left them. No process of the task's agent may run meanwhile.
 //
-// Errors: ErrSpec, ErrLost, ErrForeign, ErrNested, ErrUnsafe, ErrTooBig, ErrDisk, and others that may pass.
+// Errors: ErrSpec, ErrLost, ErrForeign, ErrNested, ErrUnsafe, ErrTooBig, ErrSecret, ErrDisk, and others that may pass.
 func (t *Trees) Look(ctx context.Context, tree Tree, o CommitOptions) (Look, error) {
 	if err := tree.check(); err != nil {
 		return Look{}, fmt.Errorf("look at worktree: %w", err)
@@ -65,22 +69,24 @@ func (p *seat) look(ctx context.Context, o CommitOptions) (Look, error) {
 		return Look{}, err
 	}
 	defer release()
-	head, err := p.head(ctx)
+	left, err := p.left(ctx)
 	if err != nil {
 		return Look{}, err
 	}
-	found, err := p.snapshot(ctx, head, o, strict)
+	found, err := p.snapshot(ctx, left.head, o, strict)
 	if err != nil {
 		return Look{}, err
 	}
+	taken, err := p.take(ctx, found.commit)
+	if err != nil {
+		return Look{}, p.reword(ctx, found.commit, err)
+	}
+	defer taken.drop()
 	built := found.commit
 	if len(found.unmerged) > 0 {
-		built = head // a merge in conflict has not brought in what it merges
+		built = left.head // a merge in conflict has not brought in what it merges
 	}
-	if err := p.native(ctx, built); err != nil {
-		return Look{}, err
-	}
-	look, err := p.measure(ctx, found.commit)
+	look, err := p.judge(ctx, taken.git, built, found.commit)
 	if err != nil {
 		return Look{}, err
 	}
@@ -88,7 +94,33 @@ func (p *seat) look(ctx context.Context, o CommitOptions) (Look, error) {
 	if err := p.restore(ctx, found.sparse); err != nil {
 		return Look{}, err
 	}
-	return look, p.settle(ctx, found.commit)
+	whole, err := p.keepTip(ctx, left, found.commit)
+	if err != nil {
+		return Look{}, err
+	}
+	look.Head, err = p.settle(ctx, found.commit, o, taken, !whole || left.unread)
+	return look, err
+}
+
+// judge holds what lies between the base commit and commit to our rules. built must build on the base commit.
+func (p *seat) judge(ctx context.Context, git gitFunc, built, commit string) (Look, error) {
+	if err := p.native(ctx, git, built); err != nil {
+		return Look{}, err
+	}
+	look, err := p.measure(ctx, git, commit)
+	if err != nil {
+		return Look{}, err
+	}
+	return look, p.confess(ctx, git, commit)
+}
+
+// reword finds our own words for what git refused, which name the path. It looks at the agent's objects in a box:
+// what comes out is good for words only.
+func (p *seat) reword(ctx context.Context, commit string, err error) error {
+	if _, why := p.measure(ctx, p.ours, commit); errors.Is(why, ErrUnsafe) || errors.Is(why, ErrTooBig) || errors.Is(why, ErrNested) {
+		return why
+	}
+	return err
 }
 
 // enter makes the worktree and its mirror fit for our git.
@@ -102,11 +134,19 @@ func (p *seat) enter(ctx context.Context) error {
 	return p.mend(ctx)
 }
 
-// head is the commit the agent left its worktree at. With a sandbox around the agent, this is the one place
-// that has to fetch it instead.
+// left is the commit the agent left its worktree at, and with a sandbox that of its branch.
+func (p *seat) left(ctx context.Context) (heads, error) {
+	if p.t.box != nil {
+		return p.shadowHeads(ctx)
+	}
+	head, err := p.head(ctx)
+	return heads{head: head}, err
+}
+
+// head is left without a sandbox.
 func (p *seat) head(ctx context.Context) (string, error) {
 	args := []string{"rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}"}
-	s, err := p.t.git(ctx, call{args: args, gitDir: p.admin, common: p.mirror.dir, tree: p.path, hold: []*flock{p.lock}})
+	s, err := p.theirs(ctx, call{args: args, tree: p.path})
 	if err == nil {
 		return sha(s.out)
 	}
@@ -121,8 +161,8 @@ func (p *seat) head(ctx context.Context) (string, error) {
 }
 
 // native refuses a commit that does not build on the base commit.
-func (p *seat) native(ctx context.Context, head string) error {
-	ok, err := p.mirror.descends(ctx, head, p.spec.BaseSHA)
+func (p *seat) native(ctx context.Context, git gitFunc, head string) error {
+	ok, err := git.descends(ctx, head, p.spec.BaseSHA)
 	if err == nil && !ok {
 		return fmt.Errorf("%w: HEAD is %s, the base commit %s is not among its ancestors", ErrForeign, head, p.spec.BaseSHA)
 	}
@@ -135,23 +175,40 @@ func (p *seat) restore(ctx context.Context, paths []string) error {
 		return nil
 	}
 	in := strings.NewReader(strings.Join(paths, "\x00") + "\x00")
-	_, err := p.git(ctx, call{args: []string{"checkout-index", "-z", "--index", "--stdin"}, tree: p.path, index: p.scratch(), stdin: in})
+	_, err := p.oursIn(ctx, call{args: []string{"checkout-index", "-z", "--index", "--stdin"}, tree: p.path, index: p.scratch(), stdin: in}, true)
 	return err
 }
 
-// settle puts the task's branch, the worktree's HEAD and its index to the commit that was found.
-func (p *seat) settle(ctx context.Context, commit string) error {
+// settle lets what was taken into the mirror, and puts the task's branch, the worktree's HEAD and its index to the
+// commit that was found. The shadow has done its service then; keep puts it where nothing is deleted.
+func (p *seat) settle(ctx context.Context, commit string, o CommitOptions, taken *haul, keep bool) (head string, err error) {
 	_, unlock, err := p.mirror.lock(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer unlock()
 	if err := p.mirror.dropLock(p.spec.ref()); err != nil {
-		return err
+		return "", err
 	}
-	if err := p.moveBranch(ctx, commit); err != nil {
-		return err
+	if err := taken.admit(); err != nil {
+		return "", err
 	}
+	if head, err = p.rewrite(ctx, commit, o); err != nil {
+		return "", err
+	}
+	if err := p.moveBranch(ctx, commit); err != nil { // keeps what the agent's commits do not build on
+		return "", err
+	}
+	if head != commit {
+		if err := p.mirror.setRef(ctx, p.spec.ref(), head); err != nil {
+			return "", err
+		}
+	}
+	return head, p.tidy(head, keep)
+}
+
+// tidy puts the worktree's HEAD and its index to the commit, and ends what was under way.
+func (p *seat) tidy(commit string, keep bool) error {
 	if err := replaceFile(filepath.Join(p.admin, "HEAD"), []byte(p.headFile())); err != nil {
 		return err
 	}
@@ -162,61 +219,28 @@ func (p *seat) settle(ctx context.Context, commit string) error {
 			return err
 		}
 	}
-	if err := os.Rename(p.scratch(), p.index()); err != nil {
+	if err := p.adoptIndex(); err != nil {
 		return err
 	}
 	if err := copyIndex(p.index(), filepath.Join(p.admin, "index")); err != nil {
 		return err
 	}
+	if err := p.unshade(keep); err != nil { // before it is noted: what it held is on the branch now
+		return err
+	}
 	return p.note(state{Spec: p.spec, Head: commit, Ready: true})
 }
 
-// moveBranch keeps what the branch held if the new commit does not build on it.
-func (p *seat) moveBranch(ctx context.Context, commit string) error {
-	tip, err := p.mirror.resolve(ctx, p.spec.ref())
-	if err != nil || tip == commit {
+// adoptIndex makes the index that git worked with ours.
+func (p *seat) adoptIndex() error {
+	info, err := os.Lstat(p.scratch())
+	if err != nil {
 		return err
 	}
-	if tip != "" {
-		ok, err := p.mirror.descends(ctx, commit, tip)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			if err := p.keep(ctx, tip); err != nil {
-				return err
-			}
-		}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not an index", p.scratch())
 	}
-	return p.mirror.setRef(ctx, p.spec.ref(), commit)
-}
-
-// keep makes sure that a commit which only this host has stays reachable: as refs/dozens/kept/TASK, or with the
-// commit's name behind it when something else is kept already.
-func (p *seat) keep(ctx context.Context, commit string) error {
-	if known, err := p.mirror.known(ctx, commit); known || err != nil {
-		return err
-	}
-	ref := p.spec.kept()
-	have, err := p.mirror.resolve(ctx, ref)
-	if err != nil || have == commit {
-		return err
-	}
-	if have != "" {
-		covered, err := p.mirror.descends(ctx, have, commit)
-		if covered || err != nil {
-			return err
-		}
-		grown, err := p.mirror.descends(ctx, commit, have)
-		if err != nil {
-			return err
-		}
-		if !grown {
-			ref += "-" + commit[:12]
-		}
-	}
-	p.t.log.Info().Str("task", p.spec.Task).Str("sha", commit).Str("ref", ref).Msg("commits kept")
-	return p.mirror.setRef(ctx, ref, commit)
+	return os.Rename(p.scratch(), p.index())
 }
 
 // identity is safe to stand in a commit; git refuses empty ones.

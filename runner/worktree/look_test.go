@@ -81,27 +81,31 @@ func TestLook(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			tree := w.prepare("one")
-			agent(t, tree, tt.script)
-			got := w.look(tree)
-			want := Look{Head: got.Head, Commits: tt.commits, Changes: tt.changes, Added: tt.added, Removed: tt.removed}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("Look (-want +got):\n%s", diff)
-			}
-			if tt.commits == 0 && got.Head != w.base {
-				t.Errorf("Head = %s, want the base commit %s", got.Head, w.base)
-			}
-			if tt.name == "ignored files only" || tt.name == "fifo" {
-				return // git status has its own opinion of what the script did
-			}
-			if got, want := agent(t, tree, "git rev-parse HEAD; git branch --show-current; git status --porcelain"), got.Head+"\ndozens/one"; got != want {
-				t.Errorf("worktree after Look:\n%s\nwant\n%s", got, want)
-			}
-			if again := w.look(tree); again.Head != got.Head {
-				t.Errorf("second Look = %s, want %s", again.Head, got.Head)
-			}
-			run(t, w.mirror(), "git", "fsck", "--strict")
+			eachMode(t, func(t *testing.T, w *world) {
+				if w.box != nil && strings.HasPrefix(tt.name, ".git ") {
+					t.Skip("a boxed agent cannot reach it")
+				}
+				tree := w.prepare("one")
+				w.agent(tree, tt.script)
+				got := w.look(tree)
+				want := Look{Head: got.Head, Commits: tt.commits, Changes: tt.changes, Added: tt.added, Removed: tt.removed}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("Look (-want +got):\n%s", diff)
+				}
+				if tt.commits == 0 && got.Head != w.base {
+					t.Errorf("Head = %s, want the base commit %s", got.Head, w.base)
+				}
+				if tt.name == "ignored files only" || tt.name == "fifo" {
+					return // git status has its own opinion of what the script did
+				}
+				if got, want := w.agent(tree, "git rev-parse HEAD; git branch --show-current; git status --porcelain"), got.Head+"\ndozens/one"; got != want {
+					t.Errorf("worktree after Look:\n%s\nwant\n%s", got, want)
+				}
+				if again := w.look(tree); again.Head != got.Head {
+					t.Errorf("second Look = %s, want %s", again.Head, got.Head)
+				}
+				run(t, w.mirror(), "git", "fsck", "--strict")
+			})
 		})
 	}
 }
@@ -145,83 +149,116 @@ func TestLookRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			tree := w.prepare("one")
-			agent(t, tree, "echo mine > mine.txt; cd .; "+strings.Replace(tt.script, "$OLDPWD", tree.Path, -1))
-			branch := run(t, w.mirror(), "git", "rev-parse", "dozens/one")
-			look, err := w.trees.Look(t.Context(), tree, CommitOptions{})
-			if !errors.Is(err, tt.want) || !strings.Contains(fmt.Sprint(err), tt.says) {
-				t.Errorf("Look = %+v, %v; want %v %q", look, err, tt.want, tt.says)
-			}
-			if got := run(t, w.mirror(), "git", "rev-parse", "dozens/one"); got != branch {
-				t.Errorf("branch = %s, want it unchanged at %s", got, branch)
-			}
-			if !errors.Is(tt.want, ErrLost) && read(t, filepath.Join(tree.Path, "mine.txt")) != "mine\n" {
-				t.Error("an edit was lost")
-			}
+			eachMode(t, func(t *testing.T, w *world) {
+				if w.box != nil && errors.Is(tt.want, ErrLost) {
+					t.Skip("a boxed agent cannot reach it")
+				}
+				tree := w.prepare("one")
+				w.agent(tree, "echo mine > mine.txt; cd .; "+strings.Replace(tt.script, "$OLDPWD", tree.Path, -1))
+				branch := run(t, w.mirror(), "git", "rev-parse", "dozens/one")
+				look, err := w.trees.Look(t.Context(), tree, CommitOptions{})
+				if !errors.Is(err, tt.want) || !strings.Contains(fmt.Sprint(err), tt.says) {
+					t.Errorf("Look = %+v, %v; want %v %q", look, err, tt.want, tt.says)
+				}
+				if got := run(t, w.mirror(), "git", "rev-parse", "dozens/one"); got != branch {
+					t.Errorf("branch = %s, want it unchanged at %s", got, branch)
+				}
+				if !errors.Is(tt.want, ErrLost) && read(t, filepath.Join(tree.Path, "mine.txt")) != "mine\n" {
+					t.Error("an edit was lost")
+				}
+			})
 		})
 	}
 }
 
 func TestLookMerge(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tree := w.prepare("one")
-	agent(t, tree, "echo mine >> README.md; git commit -qam mine")
-	mine := w.look(tree)
-	tree.BaseSHA = w.commit("main", map[string]string{"README.md": "hello\ntheirs\n", "other.txt": "x\n"})
-	if _, err := w.trees.Look(t.Context(), tree, CommitOptions{}); err == nil {
-		t.Error("a base commit that is not there was accepted")
-	}
-	tree, err := w.trees.Prepare(t.Context(), tree.Spec, cred())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.trees.Look(t.Context(), tree, CommitOptions{}); !errors.Is(err, ErrForeign) {
-		t.Errorf("before the merge: %v, want ErrForeign", err)
-	}
-	agent(t, tree, "git merge -q "+tree.BaseSHA+" >/dev/null || true; git reset -q --merge; ! git merge -q --no-edit "+tree.BaseSHA+" 2>/dev/null")
-	// The merge stands in conflict: HEAD does not build on the new base, and nothing says that the agent solved it.
-	if _, err := w.trees.Look(t.Context(), tree, CommitOptions{}); !errors.Is(err, ErrForeign) {
-		t.Errorf("in the merge: %v, want ErrForeign", err)
-	}
-	agent(t, tree, "printf 'hello\\nmine\\ntheirs\\n' > README.md; git add README.md")
-	look := w.look(tree)
-	want := []work.Change{{Path: "README.md", Status: "M"}}
-	if diff := cmp.Diff(want, look.Changes); diff != "" || look.Commits != 2 || look.Added != 1 {
-		t.Errorf("Look of a solved merge = %+v, want only our own change against the new base", look)
-	}
-	if got := agent(t, tree, "git rev-parse HEAD^1 HEAD^2"); got != mine.Head+"\n"+tree.BaseSHA {
-		t.Errorf("parents = %q", got)
-	}
+	eachMode(t, func(t *testing.T, w *world) {
+		tree := w.prepare("one")
+		w.agent(tree, "echo mine >> README.md; git commit -qam mine")
+		mine := w.look(tree)
+		tree.BaseSHA = w.commit("main", map[string]string{"README.md": "hello\ntheirs\n", "other.txt": "x\n"})
+		if _, err := w.trees.Look(t.Context(), tree, CommitOptions{}); err == nil {
+			t.Error("a base commit that is not there was accepted")
+		}
+		tree, err := w.trees.Prepare(t.Context(), tree.Spec, cred())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.trees.Look(t.Context(), tree, CommitOptions{}); !errors.Is(err, ErrForeign) {
+			t.Errorf("before the merge: %v, want ErrForeign", err)
+		}
+		w.agent(tree, "git merge -q "+tree.BaseSHA+" >/dev/null || true; git reset -q --merge; ! git merge -q --no-edit "+tree.BaseSHA+" 2>/dev/null")
+		// The merge stands in conflict: HEAD does not build on the new base, and nothing says that the agent solved it.
+		if _, err := w.trees.Look(t.Context(), tree, CommitOptions{}); !errors.Is(err, ErrForeign) {
+			t.Errorf("in the merge: %v, want ErrForeign", err)
+		}
+		w.agent(tree, "printf 'hello\\nmine\\ntheirs\\n' > README.md; git add README.md")
+		look := w.look(tree)
+		want := []work.Change{{Path: "README.md", Status: "M"}}
+		if diff := cmp.Diff(want, look.Changes); diff != "" || look.Commits != 2 || look.Added != 1 {
+			t.Errorf("Look of a solved merge = %+v, want only our own change against the new base", look)
+		}
+		if got := w.agent(tree, "git rev-parse HEAD^1 HEAD^2"); got != mine.Head+"\n"+tree.BaseSHA {
+			t.Errorf("parents = %q", got)
+		}
+	})
 }
 
 func TestLookUnfinishedMerge(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tree := w.prepare("one")
-	agent(t, tree, "git switch -qc side; echo side > README.md; git commit -qam side; git switch -q dozens/one; echo mine > README.md; git commit -qam mine; ! git merge -q side")
-	look := w.look(tree)
-	if diff := cmp.Diff([]string{"README.md"}, look.Unmerged); diff != "" {
-		t.Errorf("Unmerged: %s", diff)
-	}
-	if got := agent(t, tree, "git log -1 --format='%s %an %ae %cn'; git rev-list --count --merges HEAD; git status --porcelain"); got != "left over Dozens bot@example.com Dozens\n1" {
-		t.Errorf("commit = %q", got)
-	}
+	eachMode(t, func(t *testing.T, w *world) {
+		tree := w.prepare("one")
+		w.agent(tree, "git switch -qc side; echo side > README.md; git commit -qam side; git switch -q dozens/one; echo mine > README.md; git commit -qam mine; ! git merge -q side")
+		look := w.look(tree)
+		if diff := cmp.Diff([]string{"README.md"}, look.Unmerged); diff != "" {
+			t.Errorf("Unmerged: %s", diff)
+		}
+		if got := w.agent(tree, "git log -1 --format='%s %an %ae %cn'; git rev-list --count --merges HEAD; git status --porcelain"); got != "left over Dozens bot@example.com Dozens\n1" {
+			t.Errorf("commit = %q", got)
+		}
+	})
 }
 
 func TestLookKeepsRewrittenBranch(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tree := w.prepare("one")
-	old := agent(t, tree, "echo a > a; git add a; git commit -qm a; git rev-parse HEAD")
-	agent(t, tree, "git checkout -q --detach "+w.base+"; echo b > b")
-	if look := w.look(tree); look.Commits != 1 || look.Changes[0].Path != "b" {
-		t.Errorf("Look = %+v, want b", look)
-	}
-	if got := run(t, w.mirror(), "git", "rev-parse", tree.kept()); got != old {
-		t.Errorf("kept = %s, want %s", got, old)
-	}
+	eachMode(t, func(t *testing.T, w *world) {
+		tree := w.prepare("one")
+		old := w.agent(tree, "echo a > a; git add a; git commit -qm a; git rev-parse HEAD")
+		w.agent(tree, "git checkout -q --detach "+w.base+"; echo b > b")
+		if look := w.look(tree); look.Commits != 1 || look.Changes[0].Path != "b" {
+			t.Errorf("Look = %+v, want b", look)
+		}
+		if got := run(t, w.mirror(), "git", "rev-parse", tree.kept()); got != old {
+			t.Errorf("kept = %s, want %s", got, old)
+		}
+	})
+}
+
+// TestLookAfterReset goes back to a commit that was taken before, and then on from a commit of the server.
+func TestLookAfterReset(t *testing.T) {
+	t.Parallel()
+	eachMode(t, func(t *testing.T, w *world) {
+		tree := w.prepare("one")
+		w.agent(tree, "echo a > a; git add a; git commit -qm a")
+		first := w.look(tree).Head
+		w.agent(tree, "echo b > b; git add b; git commit -qm b")
+		second := w.look(tree).Head
+		w.agent(tree, "git reset -q --hard HEAD~1")
+		if look := w.look(tree); look.Head != first || look.Commits != 1 {
+			t.Errorf("Look = %+v, want the first commit, %s", look, first)
+		}
+		if w.box != nil { // without one the agent's reset moves the mirror's branch itself
+			if got := run(t, w.mirror(), "git", "rev-parse", tree.kept()); got != second {
+				t.Errorf("kept = %s, want %s", got, second)
+			}
+		}
+		w.agent(tree, "git reset -q --hard origin/main")
+		if look := w.look(tree); look.Head != w.base || look.Commits != 0 {
+			t.Errorf("Look = %+v, want the base commit", look)
+		}
+		run(t, w.mirror(), "git", "fsck", "--strict")
+	})
 }
 
 // TestLookRunsNothing plants programs wherever git would start them.
@@ -253,7 +290,7 @@ func TestLookRunsNothing(t *testing.T) {
 		mkdir -p $C/logs/refs/heads/dozens; ln -sf $(dirname $E)/precious $C/logs/refs/heads/dozens/one
 		echo x >> README.md; echo y > new.txt
 		plant; cp $C/config $A/config.worktree; cp $C/config $C/config.worktree`
-	agent(t, tree, script)
+	w.agent(tree, script)
 	look := w.look(tree)
 	if len(look.Changes) != 3 {
 		t.Errorf("Look = %+v, want three changes", look)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,29 +14,32 @@ import (
 )
 
 // measure says what lies between the base commit and head, and refuses what must not leave this host.
-func (p *seat) measure(ctx context.Context, head string) (Look, error) {
+func (p *seat) measure(ctx context.Context, git gitFunc, head string) (Look, error) {
 	look := Look{Head: head}
 	if head == p.spec.BaseSHA {
 		return look, nil
 	}
-	s, err := p.git(ctx, call{args: []string{"rev-list", "--count", p.spec.BaseSHA + ".." + head}})
+	s, err := git(ctx, call{args: []string{"rev-list", "--count", p.spec.BaseSHA + ".." + head}})
 	if err != nil {
 		return Look{}, err
 	}
 	if look.Commits, err = strconv.Atoi(strings.TrimSpace(string(s.out))); err != nil {
 		return Look{}, fmt.Errorf("count commits: %w", err)
 	}
-	if err := p.weigh(ctx, head); err != nil {
+	if err := p.weigh(ctx, git, head); err != nil {
 		return Look{}, err
 	}
-	changes, err := p.diff(ctx, head, &look)
+	changes, err := p.diff(ctx, git, head, &look)
 	if err != nil {
 		return Look{}, err
 	}
 	if len(changes) > pathLimit {
 		return Look{}, fmt.Errorf("%w: %d changed paths, the limit is %d", ErrTooBig, len(changes), pathLimit)
 	}
-	if err := p.inspect(ctx, changes); err != nil {
+	if err := p.inspect(ctx, git, changes); err != nil {
+		return Look{}, err
+	}
+	if err := p.review(ctx, git, head); err != nil {
 		return Look{}, err
 	}
 	for _, c := range changes {
@@ -47,15 +51,15 @@ func (p *seat) measure(ctx context.Context, head string) (Look, error) {
 
 // weigh looks at the size of every file that the commits bring, also of those that a later commit removes: they
 // all travel with a push.
-func (p *seat) weigh(ctx context.Context, head string) error {
-	s, err := p.git(ctx, call{args: []string{"rev-list", "--objects", head, "--not", p.spec.BaseSHA, "--remotes=origin"}, limit: listLimit})
+func (p *seat) weigh(ctx context.Context, git gitFunc, head string) error {
+	s, err := git(ctx, call{args: []string{"rev-list", "--objects", head, "--not", p.spec.BaseSHA, "--remotes=origin"}, limit: listLimit})
 	if errors.Is(err, errOutput) {
 		return fmt.Errorf("%w: too many objects", ErrTooBig)
 	}
 	if err != nil {
 		return err
 	}
-	s, err = p.git(ctx, call{args: []string{"cat-file", "--batch-check=%(objecttype) %(objectsize) %(rest)"}, stdin: bytes.NewReader(s.out), limit: listLimit})
+	s, err = git(ctx, call{args: []string{"cat-file", "--batch-check=%(objecttype) %(objectsize) %(rest)"}, stdin: bytes.NewReader(s.out), limit: listLimit})
 	if err != nil {
 		return err
 	}
@@ -88,8 +92,8 @@ type change struct {
 	blob string // of the new side
 }
 
-func (p *seat) diff(ctx context.Context, head string, look *Look) ([]change, error) {
-	s, err := p.git(ctx, call{args: []string{"diff-tree", "-r", "-z", "--raw", "--numstat", "--no-abbrev", "-M", "-l2000",
+func (p *seat) diff(ctx context.Context, git gitFunc, head string, look *Look) ([]change, error) {
+	s, err := git(ctx, call{args: []string{"diff-tree", "-r", "-z", "--raw", "--numstat", "--no-abbrev", "-M", "-l2000",
 		"--no-ext-diff", "--no-textconv", "--ignore-submodules=none", "--end-of-options", p.spec.BaseSHA, head}, limit: listLimit})
 	if err != nil {
 		return nil, err
@@ -98,6 +102,8 @@ func (p *seat) diff(ctx context.Context, head string, look *Look) ([]change, err
 }
 
 var errDiff = errors.New("git's diff cannot be understood")
+
+func badDiff(record string) error { return fmt.Errorf("%w: %s", errDiff, quote(record)) }
 
 // parseDiff reads the raw records and the line counts that follow them.
 func parseDiff(out []byte, look *Look) ([]change, error) {
@@ -127,7 +133,7 @@ func parseDiff(out []byte, look *Look) ([]change, error) {
 		}
 		count := strings.SplitN(record, "\t", 3)
 		if len(count) != 3 {
-			return nil, fmt.Errorf("%w: %s", errDiff, quote(record))
+			return nil, badDiff(record)
 		}
 		added, _ := strconv.Atoi(count[0]) // "-" of a file that is not text counts as none
 		removed, _ := strconv.Atoi(count[1])
@@ -161,7 +167,7 @@ const (
 )
 
 // inspect checks every changed path, and where changed links lead.
-func (p *seat) inspect(ctx context.Context, changes []change) error {
+func (p *seat) inspect(ctx context.Context, git gitFunc, changes []change) error {
 	var links []change
 	for _, c := range changes {
 		if c.mode == modeGitlink {
@@ -176,6 +182,9 @@ func (p *seat) inspect(ctx context.Context, changes []change) error {
 		if c.mode == modeLink {
 			links = append(links, c)
 		}
+		if c.mode == modeLink && strings.EqualFold(path.Base(c.Path), ".gitmodules") {
+			return fmt.Errorf("%w: %s is a symbolic link", ErrUnsafe, quote(c.Path))
+		}
 	}
 	if len(links) == 0 {
 		return nil
@@ -184,7 +193,7 @@ func (p *seat) inspect(ctx context.Context, changes []change) error {
 	for _, c := range links {
 		ask.WriteString(c.blob + "\n")
 	}
-	s, err := p.git(ctx, call{args: []string{"cat-file", "--batch=%(objecttype) %(objectsize)"}, stdin: strings.NewReader(ask.String()), limit: listLimit})
+	s, err := git(ctx, call{args: []string{"cat-file", "--batch=%(objecttype) %(objectsize)"}, stdin: strings.NewReader(ask.String()), limit: listLimit})
 	if err != nil {
 		return err
 	}

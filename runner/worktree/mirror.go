@@ -204,14 +204,7 @@ func urlIn(config string) string {
 
 // has says whether the commit is there.
 func (m *mirror) has(ctx context.Context, sha string) (bool, error) {
-	_, err := m.git(ctx, call{args: []string{"cat-file", "-e", sha + "^{commit}"}})
-	if err == nil {
-		return true, nil
-	}
-	if exited(err, 1) || exited(err, 128) {
-		return false, nil
-	}
-	return false, err
+	return gitFunc(m.git).has(ctx, sha)
 }
 
 // resolve returns the commit a ref stands at, "" when there is none.
@@ -228,11 +221,7 @@ func (m *mirror) resolve(ctx context.Context, ref string) (string, error) {
 
 // descends says whether commit has base among its ancestors, or is base.
 func (m *mirror) descends(ctx context.Context, commit, base string) (bool, error) {
-	_, err := m.git(ctx, call{args: []string{"merge-base", "--is-ancestor", base, commit}})
-	if exited(err, 1) {
-		return false, nil
-	}
-	return err == nil, err
+	return gitFunc(m.git).descends(ctx, commit, base)
 }
 
 // known says whether the remote had the commit when we last looked or pushed.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"dozens/runner/sandbox"
 )
 
 // Prepare returns the task's worktree, and makes it if it is not there. A worktree that an agent has already
@@ -46,9 +48,14 @@ func (p *seat) prepare(ctx context.Context, c Credential) error {
 		return there
 	}
 	if there == nil && (p.state.Ready || p.state.Head == "") {
-		return p.reopen(ctx)
+		err = p.reopen(ctx)
+	} else {
+		err = p.fresh(ctx)
 	}
-	return p.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	return p.shade(ctx)
 }
 
 // reopen takes an existing worktree as it is. One that we have no notes of is taken over: its edits may be all
@@ -79,6 +86,9 @@ func (p *seat) start() string {
 // fresh makes the worktree. The notes say Ready only when everything is there: a crash before that leaves
 // nothing that anybody worked on.
 func (p *seat) fresh(ctx context.Context) error {
+	if err := p.salvage(ctx); err != nil {
+		return err
+	}
 	commit, err := p.restart(ctx)
 	if err != nil {
 		return err
@@ -136,9 +146,27 @@ func (p *seat) checkout(ctx context.Context, commit string) error {
 			return err
 		}
 	}
-	args := []string{"read-tree", "--reset", "-u", commit}
-	if _, err := p.git(ctx, call{args: args, tree: p.path, index: p.index()}); err != nil {
+	if err := p.writeFiles(ctx, commit); err != nil {
 		return fmt.Errorf("check out %s: %w", commit, err)
 	}
 	return copyIndex(p.index(), filepath.Join(p.admin, "index"))
+}
+
+// writeFiles fills the empty worktree and our own index. With a sandbox git does it in a box, as it does whatever uses
+// the index later: to git, files with another owner than before are changed, and a box shows other owners.
+func (p *seat) writeFiles(ctx context.Context, commit string) error {
+	c := call{args: []string{"read-tree", "--reset", "-u", commit}, tree: p.path, index: p.index()}
+	if p.t.box == nil {
+		_, err := p.git(ctx, c)
+		return err
+	}
+	if err := p.clearWork(); err != nil {
+		return err
+	}
+	c.index, c.gitDir = p.scratch(), p.mirror.dir
+	c.box = &box{binds: []sandbox.Bind{{From: p.mirror.dir}, {From: p.work(""), Write: true}, {From: p.path, Write: true}}}
+	if _, err := p.t.git(ctx, c); err != nil {
+		return err
+	}
+	return p.adoptIndex()
 }

@@ -10,79 +10,84 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestPrepareManyAtOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	const n = 30
-	var wait sync.WaitGroup
-	errs := make([]error, n)
-	for i := range n {
-		wait.Go(func() {
-			_, errs[i] = w.trees.Prepare(t.Context(), w.spec(fmt.Sprintf("unit%d", i)), cred())
-		})
-	}
-	wait.Wait()
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	if got := w.fetches.Load(); got != 1 {
-		t.Errorf("fetches = %d, want 1", got)
-	}
-	for i := range n {
-		path := filepath.Join(w.trees.dir, "trees", w.spec(fmt.Sprintf("unit%d", i)).name())
-		got := run(t, path, "git", "status", "--porcelain", "--branch")
-		if want := fmt.Sprintf("## dozens/unit%d", i); got != want {
-			t.Errorf("status = %q, want %q", got, want)
+	eachMode(t, func(t *testing.T, w *world) {
+		const n = 30
+		var wait sync.WaitGroup
+		errs := make([]error, n)
+		for i := range n {
+			wait.Go(func() {
+				_, errs[i] = w.trees.Prepare(t.Context(), w.spec(fmt.Sprintf("unit%d", i)), cred())
+			})
 		}
-	}
-	if got := strings.Count(run(t, w.mirror(), "git", "worktree", "list", "--porcelain"), "\nlocked "); got != n {
-		t.Errorf("locked worktrees = %d, want %d", got, n)
-	}
-	run(t, w.mirror(), "git", "fsck", "--strict")
-	run(t, w.mirror(), "git", "worktree", "prune", "--expire=now")
-	list, err := w.trees.List()
-	if err != nil || len(list) != n {
-		t.Errorf("List = %d trees, %v; want %d", len(list), err, n)
-	}
+		wait.Wait()
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.fetches.Load(); got != 1 {
+			t.Errorf("fetches = %d, want 1", got)
+		}
+		for i := range n {
+			path := filepath.Join(w.trees.dir, "trees", w.spec(fmt.Sprintf("unit%d", i)).name())
+			got := run(t, path, "git", "status", "--porcelain", "--branch")
+			if want := fmt.Sprintf("## dozens/unit%d", i); got != want {
+				t.Errorf("status = %q, want %q", got, want)
+			}
+		}
+		if got := strings.Count(run(t, w.mirror(), "git", "worktree", "list", "--porcelain"), "\nlocked "); got != n {
+			t.Errorf("locked worktrees = %d, want %d", got, n)
+		}
+		run(t, w.mirror(), "git", "fsck", "--strict")
+		run(t, w.mirror(), "git", "worktree", "prune", "--expire=now")
+		list, err := w.trees.List()
+		if err != nil || len(list) != n {
+			t.Errorf("List = %d trees, %v; want %d", len(list), err, n)
+		}
+	})
 }
 
 func TestPrepareKeepsWork(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tree := w.prepare("one")
-	agent(t, tree, "echo mine > mine.txt; echo staged > staged.txt; git add staged.txt; git commit -qm mine --allow-empty; git switch -qc elsewhere")
-	before := agent(t, tree, "git status --porcelain; git rev-parse HEAD")
-	touch(t, filepath.Join(w.mirror(), "worktrees", tree.name(), "index.lock"))
-	touch(t, filepath.Join(w.mirror(), "refs/heads/dozens/one.lock"))
-	if again := w.prepare("one"); again != tree {
-		t.Errorf("second Prepare = %+v, want %+v", again, tree)
-	}
-	if after := agent(t, tree, "git status --porcelain; git rev-parse HEAD"); after != before {
-		t.Errorf("after the second Prepare:\n%s\nwant\n%s", after, before)
-	}
-	agent(t, tree, "git add -A; git commit -qm more")
-	if got := w.fetches.Load(); got != 1 {
-		t.Errorf("fetches = %d, want 1", got)
-	}
+	eachMode(t, func(t *testing.T, w *world) {
+		tree := w.prepare("one")
+		w.agent(tree, "echo mine > mine.txt; echo staged > staged.txt; git add staged.txt; git commit -qm mine --allow-empty; git switch -qc elsewhere")
+		before := w.agent(tree, "git status --porcelain; git rev-parse HEAD")
+		touch(t, filepath.Join(w.mirror(), "worktrees", tree.name(), "index.lock"))
+		touch(t, filepath.Join(w.mirror(), "refs/heads/dozens/one.lock"))
+		if again := w.prepare("one"); !cmp.Equal(again, tree) {
+			t.Errorf("second Prepare = %+v, want %+v", again, tree)
+		}
+		if after := w.agent(tree, "git status --porcelain; git rev-parse HEAD"); after != before {
+			t.Errorf("after the second Prepare:\n%s\nwant\n%s", after, before)
+		}
+		w.agent(tree, "git add -A; git commit -qm more")
+		if got := w.fetches.Load(); got != 1 {
+			t.Errorf("fetches = %d, want 1", got)
+		}
+	})
 }
 
 func TestPrepareFetchesNewBase(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.prepare("one")
-	w.base = w.commit("main", map[string]string{"later.txt": "later\n"})
-	tree := w.prepare("two")
-	if got := read(t, filepath.Join(tree.Path, "later.txt")); got != "later\n" {
-		t.Errorf("later.txt = %q", got)
-	}
-	w.prepare("three")
-	if got := w.fetches.Load(); got != 2 {
-		t.Errorf("fetches = %d, want 2", got)
-	}
-	old := w.prepare("one") // a worktree that exists gets the new base commit too, to merge it
-	agent(t, old, "git merge -q --no-edit "+w.base)
+	eachMode(t, func(t *testing.T, w *world) {
+		w.prepare("one")
+		w.base = w.commit("main", map[string]string{"later.txt": "later\n"})
+		tree := w.prepare("two")
+		if got := read(t, filepath.Join(tree.Path, "later.txt")); got != "later\n" {
+			t.Errorf("later.txt = %q", got)
+		}
+		w.prepare("three")
+		if got := w.fetches.Load(); got != 2 {
+			t.Errorf("fetches = %d, want 2", got)
+		}
+		old := w.prepare("one") // a worktree that exists gets the new base commit too, to merge it
+		w.agent(old, "git merge -q --no-edit "+w.base)
+	})
 }
 
 func TestPrepareTakesBranchWithoutCommit(t *testing.T) {
@@ -135,20 +140,24 @@ func TestPrepareRepairs(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			tree := w.prepare("one")
-			agent(t, tree, "echo mine > mine.txt; echo more >> README.md")
-			agent(t, tree, tt.script)
-			w.prepare("one")
-			if got := agent(t, tree, "chmod 755 src; cat mine.txt; git add -A; git commit -qm mine; git rev-parse HEAD^"); got != "mine\n"+w.base {
-				t.Errorf("after the repair: %q", got)
-			}
-			if got := run(t, w.mirror(), "git", "worktree", "list", "--porcelain"); !strings.Contains(got, "branch refs/heads/dozens/one\nlocked") {
-				t.Errorf("worktrees of the mirror:\n%s", got)
-			}
-			if look := w.look(tree); look.Commits != 1 || len(look.Changes) != 2 {
-				t.Errorf("Look = %+v, want one commit of two files", look)
-			}
+			eachMode(t, func(t *testing.T, w *world) {
+				if w.box != nil && (strings.HasPrefix(tt.name, ".git ") || tt.name == "all of it") {
+					t.Skip("a boxed agent cannot reach it")
+				}
+				tree := w.prepare("one")
+				w.agent(tree, "echo mine > mine.txt; echo more >> README.md")
+				w.agent(tree, tt.script)
+				w.prepare("one")
+				if got := w.agent(tree, "chmod 755 src; cat mine.txt; git add -A; git commit -qm mine; git rev-parse HEAD^"); got != "mine\n"+w.base {
+					t.Errorf("after the repair: %q", got)
+				}
+				if got := run(t, w.mirror(), "git", "worktree", "list", "--porcelain"); !strings.Contains(got, "branch refs/heads/dozens/one\nlocked") {
+					t.Errorf("worktrees of the mirror:\n%s", got)
+				}
+				if look := w.look(tree); look.Commits != 1 || len(look.Changes) != 2 {
+					t.Errorf("Look = %+v, want one commit of two files", look)
+				}
+			})
 		})
 	}
 }
@@ -159,10 +168,10 @@ func TestPrepareAfterLoss(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		tree := w.prepare("one")
-		mine := agent(t, tree, "echo mine > mine.txt; git add -A; git commit -qm mine; git rev-parse HEAD")
-		agent(t, tree, `cd ..; rm -rf "`+tree.Path+`"`)
+		mine := w.agent(tree, "echo mine > mine.txt; git add -A; git commit -qm mine; git rev-parse HEAD")
+		w.agent(tree, `cd ..; rm -rf "`+tree.Path+`"`)
 		w.prepare("one")
-		if got := agent(t, tree, "git rev-parse HEAD; git status --porcelain; cat mine.txt"); got != mine+"\nmine" {
+		if got := w.agent(tree, "git rev-parse HEAD; git status --porcelain; cat mine.txt"); got != mine+"\nmine" {
 			t.Errorf("worktree = %q, want the branch as it was, %s", got, mine)
 		}
 	})
@@ -170,7 +179,7 @@ func TestPrepareAfterLoss(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		tree := w.prepare("one")
-		agent(t, tree, "echo mine > mine.txt")
+		w.agent(tree, "echo mine > mine.txt")
 		look := w.look(tree)
 		if err := w.trees.Push(t.Context(), tree, look.Head, "", cred()); err != nil {
 			t.Fatal(err)
@@ -181,7 +190,7 @@ func TestPrepareAfterLoss(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := agent(t, tree, "git rev-parse HEAD; git branch --show-current; cat mine.txt"); got != look.Head+"\ndozens/one\nmine" {
+		if got := w.agent(tree, "git rev-parse HEAD; git branch --show-current; cat mine.txt"); got != look.Head+"\ndozens/one\nmine" {
 			t.Errorf("worktree = %q", got)
 		}
 	})
@@ -189,14 +198,14 @@ func TestPrepareAfterLoss(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		tree := w.prepare("one")
-		mine := agent(t, tree, "echo mine > mine.txt; git add -A; git commit -qm mine; git rev-parse HEAD")
-		agent(t, tree, `cd ..; rm -rf "`+tree.Path+`"`)
+		mine := w.agent(tree, "echo mine > mine.txt; git add -A; git commit -qm mine; git rev-parse HEAD")
+		w.agent(tree, `cd ..; rm -rf "`+tree.Path+`"`)
 		s := tree.Spec
 		s.Pushed = w.commit("dozens/one", map[string]string{"theirs.txt": "theirs"})
 		if _, err := w.trees.Prepare(t.Context(), s, cred()); err != nil {
 			t.Fatal(err)
 		}
-		if got := agent(t, tree, "git rev-parse HEAD"); got != s.Pushed {
+		if got := w.agent(tree, "git rev-parse HEAD"); got != s.Pushed {
 			t.Errorf("HEAD = %s, want the pushed commit %s", got, s.Pushed)
 		}
 		if got := run(t, w.mirror(), "git", "rev-parse", s.kept()); got != mine {
@@ -207,7 +216,7 @@ func TestPrepareAfterLoss(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		tree := w.prepare("one")
-		agent(t, tree, `cd ..; mv "`+tree.Path+`" ../away; ln -s ../away "`+tree.Path+`"`)
+		w.agent(tree, `cd ..; mv "`+tree.Path+`" ../away; ln -s ../away "`+tree.Path+`"`)
 		w.prepare("one")
 		if info, err := os.Lstat(tree.Path); err != nil || !info.IsDir() {
 			t.Errorf("worktree is %v, %v; want a folder", info, err)
@@ -217,7 +226,7 @@ func TestPrepareAfterLoss(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		tree := w.prepare("one")
-		agent(t, tree, "echo mine > mine.txt")
+		w.agent(tree, "echo mine > mine.txt")
 		if err := os.RemoveAll(filepath.Join(w.trees.dir, "state", tree.name())); err != nil {
 			t.Fatal(err)
 		}

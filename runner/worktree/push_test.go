@@ -17,60 +17,62 @@ import (
 func (w *world) pushable(label string) (Tree, string) {
 	w.t.Helper()
 	tree := w.prepare(label)
-	agent(w.t, tree, "echo "+label+" > mine.txt")
+	w.agent(tree, "echo "+label+" > mine.txt")
 	return tree, w.look(tree).Head
 }
 
 func TestPush(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tree, head := w.pushable("one")
-	if err := w.trees.Push(t.Context(), tree, head, "", cred()); err != nil {
-		t.Fatal(err)
-	}
-	for _, expected := range []string{"", head, w.base} {
-		if err := w.trees.Push(t.Context(), tree, head, expected, cred()); err != nil {
-			t.Errorf("pushing what is there, expecting %q: %v", expected, err)
+	eachMode(t, func(t *testing.T, w *world) {
+		tree, head := w.pushable("one")
+		if err := w.trees.Push(t.Context(), tree, head, "", cred()); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if got, err := w.trees.RemoteHead(t.Context(), tree.Spec, cred()); err != nil || got != head {
-		t.Errorf("RemoteHead = %q, %v; want %s", got, err, head)
-	}
-	agent(t, tree, "git commit -q --amend -m other")
-	next := w.look(tree).Head
-	var moved *MovedError
-	if err := w.trees.Push(t.Context(), tree, next, w.base, cred()); !errors.As(err, &moved) || !errors.Is(err, ErrMoved) || moved.Remote != head {
-		t.Errorf("wrong expectation: %v, want ErrMoved to %s", err, head)
-	}
-	if err := w.trees.Push(t.Context(), tree, next, "", cred()); !errors.Is(err, ErrMoved) {
-		t.Errorf("expecting no branch: %v, want ErrMoved", err)
-	}
-	if err := w.trees.Push(t.Context(), tree, next, head, cred()); err != nil {
-		t.Errorf("right expectation, rewritten commit: %v", err)
-	}
-	if got := w.remote("for-each-ref", "--format=%(refname) %(objectname)"); got != "refs/heads/dozens/one "+next+"\nrefs/heads/main "+w.base {
-		t.Errorf("remote refs:\n%s", got)
-	}
+		for _, expected := range []string{"", head, w.base} {
+			if err := w.trees.Push(t.Context(), tree, head, expected, cred()); err != nil {
+				t.Errorf("pushing what is there, expecting %q: %v", expected, err)
+			}
+		}
+		if got, err := w.trees.RemoteHead(t.Context(), tree.Spec, cred()); err != nil || got != head {
+			t.Errorf("RemoteHead = %q, %v; want %s", got, err, head)
+		}
+		w.agent(tree, "git commit -q --amend -m other")
+		next := w.look(tree).Head
+		var moved *MovedError
+		if err := w.trees.Push(t.Context(), tree, next, w.base, cred()); !errors.As(err, &moved) || !errors.Is(err, ErrMoved) || moved.Remote != head {
+			t.Errorf("wrong expectation: %v, want ErrMoved to %s", err, head)
+		}
+		if err := w.trees.Push(t.Context(), tree, next, "", cred()); !errors.Is(err, ErrMoved) {
+			t.Errorf("expecting no branch: %v, want ErrMoved", err)
+		}
+		if err := w.trees.Push(t.Context(), tree, next, head, cred()); err != nil {
+			t.Errorf("right expectation, rewritten commit: %v", err)
+		}
+		if got := w.remote("for-each-ref", "--format=%(refname) %(objectname)"); got != "refs/heads/dozens/one "+next+"\nrefs/heads/main "+w.base {
+			t.Errorf("remote refs:\n%s", got)
+		}
+	})
 }
 
 func TestPushMoved(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	tree, head := w.pushable("one")
-	if err := w.trees.Push(t.Context(), tree, head, "", cred()); err != nil {
-		t.Fatal(err)
-	}
-	theirs := w.commit("dozens/one", map[string]string{"theirs.txt": "theirs"})
-	agent(t, tree, "echo more > more.txt")
-	next := w.look(tree).Head
-	var moved *MovedError
-	if err := w.trees.Push(t.Context(), tree, next, head, cred()); !errors.As(err, &moved) || moved.Remote != theirs {
-		t.Errorf("Push = %v, want ErrMoved to %s", err, theirs)
-	}
-	w.remote("branch", "-D", "dozens/one")
-	if err := w.trees.Push(t.Context(), tree, next, head, cred()); !errors.As(err, &moved) || moved.Remote != "" {
-		t.Errorf("Push = %v, want ErrMoved to nothing", err)
-	}
+	eachMode(t, func(t *testing.T, w *world) {
+		tree, head := w.pushable("one")
+		if err := w.trees.Push(t.Context(), tree, head, "", cred()); err != nil {
+			t.Fatal(err)
+		}
+		theirs := w.commit("dozens/one", map[string]string{"theirs.txt": "theirs"})
+		w.agent(tree, "echo more > more.txt")
+		next := w.look(tree).Head
+		var moved *MovedError
+		if err := w.trees.Push(t.Context(), tree, next, head, cred()); !errors.As(err, &moved) || moved.Remote != theirs {
+			t.Errorf("Push = %v, want ErrMoved to %s", err, theirs)
+		}
+		w.remote("branch", "-D", "dozens/one")
+		if err := w.trees.Push(t.Context(), tree, next, head, cred()); !errors.As(err, &moved) || moved.Remote != "" {
+			t.Errorf("Push = %v, want ErrMoved to nothing", err)
+		}
+	})
 }
 
 // TestPushRace lets the branch move between git's look at it and its push.
@@ -133,7 +135,7 @@ func TestPushHidesToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	tree, head := w.pushable("one")
-	agent(t, tree, "echo unfinished > unfinished.txt")
+	w.agent(tree, "echo unfinished > unfinished.txt")
 	h := w.hold("/git-receive-pack")
 	done := make(chan error, 1)
 	go func() { done <- w.trees.Push(t.Context(), tree, head, "", cred()) }()

@@ -45,9 +45,9 @@ func (p *seat) remove(ctx context.Context, keep bool) error {
 	if _, err := os.Lstat(p.mirror.dir); errors.Is(err, fs.ErrNotExist) {
 		// Without a mirror nothing can be kept as a commit.
 		if keep {
-			grave = p.aside
+			grave = p.asideTree
 		}
-		return errors.Join(grave(p.path), p.t.trash.take(p.notes))
+		return errors.Join(grave(p.path), p.unshade(keep), p.t.trash.take(p.notes))
 	}
 	if err := p.mirror.ensure(ctx, ""); err != nil {
 		return err
@@ -58,7 +58,7 @@ func (p *seat) remove(ctx context.Context, keep bool) error {
 			return err
 		}
 		if !whole {
-			grave = p.aside
+			grave = p.asideTree
 		}
 	}
 	if err := p.unregister(ctx); err != nil {
@@ -67,11 +67,16 @@ func (p *seat) remove(ctx context.Context, keep bool) error {
 	if err := grave(p.path); err != nil {
 		return err
 	}
+	if err := p.unshade(false); err != nil {
+		return err
+	}
 	return p.t.trash.take(p.notes)
 }
 
-// aside moves the worktree's folder to where nothing is deleted.
-func (p *seat) aside(path string) error {
+func (p *seat) asideTree(path string) error { return p.aside(path, filepath.Base(path)) }
+
+// aside moves a folder of the task to where nothing is deleted.
+func (p *seat) aside(path, as string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -82,7 +87,7 @@ func (p *seat) aside(path string) error {
 	if err != nil {
 		return fmt.Errorf("keep folder: %w", err)
 	}
-	to := filepath.Join(p.t.dir, "kept", filepath.Base(path)+"-"+time.Now().UTC().Format("20060102T150405.000000000"))
+	to := filepath.Join(p.t.dir, "kept", as+"-"+time.Now().UTC().Format("20060102T150405.000000000"))
 	if err := os.Rename(path, to); err != nil {
 		return fmt.Errorf("keep folder: %w", err)
 	}
@@ -112,28 +117,29 @@ func (p *seat) unregister(ctx context.Context) error {
 
 // preserve keeps what only this host has. whole says that everything fitted into commits.
 func (p *seat) preserve(ctx context.Context) (whole bool, err error) {
-	tip := ""
-	if p.spec.Branch != "" {
-		if tip, err = p.mirror.resolve(ctx, p.spec.ref()); err != nil {
-			return false, err
-		}
-	}
 	whole = true
 	if err := p.present(); err == nil && (p.state.Ready || p.state.Head == "") {
-		if whole, err = p.preserveTree(ctx, tip); err != nil {
+		if whole, err = p.preserveTree(ctx); err != nil {
 			return false, err
 		}
 	} else if err != nil && !errors.Is(err, ErrLost) {
 		return false, err
 	}
-	if tip == "" {
-		return whole, nil
+	if p.spec.Branch == "" {
+		return whole, p.unshade(true)
+	}
+	if err := p.salvage(ctx); err != nil { // says itself what it could not take, and keeps that
+		return false, err
+	}
+	tip, err := p.mirror.resolve(ctx, p.spec.ref())
+	if err != nil || tip == "" {
+		return whole, err
 	}
 	return whole, p.keep(ctx, tip)
 }
 
 // preserveTree keeps the worktree's HEAD with all that was left uncommitted.
-func (p *seat) preserveTree(ctx context.Context, tip string) (whole bool, err error) {
+func (p *seat) preserveTree(ctx context.Context) (whole bool, err error) {
 	if p.spec.Branch == "" { // nothing says what it was: only the folder itself can be kept
 		return false, nil
 	}
@@ -145,26 +151,37 @@ func (p *seat) preserveTree(ctx context.Context, tip string) (whole bool, err er
 		return false, err
 	}
 	defer release()
-	head, err := p.head(ctx)
-	if errors.Is(err, ErrForeign) && tip != "" {
-		head, err = tip, nil // an unborn branch: its files count, on top of what the branch was
-	}
-	if errors.Is(err, ErrForeign) {
-		return false, nil
+	left, err := p.left(ctx)
+	if err != nil && (errors.Is(err, ErrForeign) || p.t.box != nil && lasting(err)) {
+		// An unborn branch, or none that can be read: its files count, on top of what the branch was.
+		if left.head, err = p.mirror.resolve(ctx, p.spec.ref()); err == nil && left.head == "" {
+			return false, nil
+		}
 	}
 	if err != nil {
 		return false, err
 	}
-	f, err := p.snapshot(ctx, head, CommitOptions{Message: "Edits that were left when the task ended"}, lenient)
+	f, err := p.snapshot(ctx, left.head, CommitOptions{Message: "Edits that were left when the task ended"}, lenient)
 	if ctx.Err() != nil {
 		return false, err
 	}
+	if err == nil {
+		err = p.letIn(ctx, f.commit, p.keep)
+	}
 	if err != nil {
 		p.t.log.Warn().Str("task", p.spec.Task).Err(err).Msg("leftovers cannot be committed")
-		return false, p.keep(ctx, head)
+		return false, p.keepHead(ctx, left.head)
 	}
 	for _, why := range f.left {
 		p.t.log.Warn().Str("task", p.spec.Task).Msg("not in the kept commit: " + why)
 	}
-	return len(f.left) == 0, p.keep(ctx, f.commit)
+	return len(f.left) == 0, nil
+}
+
+// keepHead keeps the commit that leftovers could not be put on. With a sandbox salvage does it.
+func (p *seat) keepHead(ctx context.Context, head string) error {
+	if p.t.box != nil {
+		return nil
+	}
+	return p.keep(ctx, head)
 }

@@ -36,15 +36,20 @@ type found struct {
 }
 
 // scratch is the index a snapshot is made with; settle makes it ours.
-func (p *seat) scratch() string { return filepath.Join(p.notes, "index.work") }
+func (p *seat) scratch() string {
+	if p.t.box != nil {
+		return p.work("index")
+	}
+	return filepath.Join(p.notes, "index.work")
+}
 
 // snapshot makes a commit of everything in the worktree that is not ignored. It works with plumbing and an index
 // of its own: the agent's index may hide changes, porcelain looks into nested repositories and follows their
 // configuration. No ref moves.
 func (p *seat) snapshot(ctx context.Context, head string, o CommitOptions, m manner) (found, error) {
 	if err := p.readHead(ctx, head); err != nil {
-		if _, why := p.measure(ctx, head); m == strict && why != nil {
-			err = why // git's index refuses some of the names that we refuse, and our words say which
+		if m == strict {
+			err = p.reword(ctx, head, err) // git's index refuses some of the names that we refuse
 		}
 		return found{}, err
 	}
@@ -70,6 +75,9 @@ func (p *seat) readHead(ctx context.Context, head string) error {
 	if err := os.MkdirAll(p.notes, 0o700); err != nil {
 		return err
 	}
+	if err := p.clearWork(); err != nil {
+		return err
+	}
 	for _, name := range []string{p.scratch(), p.scratch() + ".lock"} {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -77,7 +85,7 @@ func (p *seat) readHead(ctx context.Context, head string) error {
 	}
 	err := copyIndex(p.index(), p.scratch())
 	if err == nil {
-		_, err = p.git(ctx, call{args: []string{"read-tree", "-m", head}, tree: p.path, index: p.scratch()})
+		_, err = p.ours(ctx, call{args: []string{"read-tree", "-m", "-i", head}, index: p.scratch()})
 	}
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -85,7 +93,7 @@ func (p *seat) readHead(ctx context.Context, head string) error {
 	if rerr := os.Remove(p.scratch()); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
 		return rerr
 	}
-	_, err = p.git(ctx, call{args: []string{"read-tree", head}, index: p.scratch()})
+	_, err = p.ours(ctx, call{args: []string{"read-tree", head}, index: p.scratch()})
 	return err
 }
 
@@ -122,8 +130,13 @@ func (p *seat) edits(ctx context.Context, agent agentIndex) (edited, error) {
 	for _, name := range e.changed {
 		have[name] = true
 	}
+	root, err := os.OpenRoot(p.path)
+	if err != nil {
+		return edited{}, err
+	}
+	defer root.Close()
 	for _, name := range agent.forced {
-		if _, err := os.Lstat(filepath.Join(p.path, name)); err == nil && !have[name] {
+		if _, err := root.Lstat(name); err == nil && !have[name] {
 			e.changed = append(e.changed, name)
 		}
 	}
@@ -132,7 +145,7 @@ func (p *seat) edits(ctx context.Context, agent agentIndex) (edited, error) {
 
 // list asks git. blind says that it could not see everything.
 func (p *seat) list(ctx context.Context) (e edited, blind bool, err error) {
-	diff, err := p.git(ctx, call{args: []string{"diff-files", "-z", "--name-status", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all"},
+	diff, err := p.ours(ctx, call{args: []string{"diff-files", "-z", "--name-status", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all"},
 		tree: p.path, index: p.scratch(), limit: listLimit})
 	if err != nil {
 		return e, false, err
@@ -145,7 +158,7 @@ func (p *seat) list(ctx context.Context) (e edited, blind bool, err error) {
 			e.changed = append(e.changed, string(fields[i+1]))
 		}
 	}
-	others, err := p.git(ctx, call{args: []string{"ls-files", "-z", "--others", "--exclude-standard"},
+	others, err := p.ours(ctx, call{args: []string{"ls-files", "-z", "--others", "--exclude-standard"},
 		tree: p.path, index: p.scratch(), limit: listLimit})
 	if err != nil {
 		return e, false, err
@@ -166,68 +179,6 @@ func names(out []byte) []string {
 	return list
 }
 
-// vet looks at each edit before git reads it.
-func (p *seat) vet(e *edited, m manner) (left []string, err error) {
-	root, err := os.OpenRoot(p.path)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	if n := len(e.gone) + len(e.changed); m == strict && n > pathLimit {
-		return nil, fmt.Errorf("%w: %d uncommitted paths, the limit is %d", ErrTooBig, n, pathLimit)
-	}
-	var total int64
-	fit := e.changed[:0]
-	for _, name := range e.changed {
-		n, err := vetOne(root, name)
-		if m == lenient && err != nil {
-			left = append(left, err.Error())
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		total += n
-		fit = append(fit, name)
-	}
-	e.changed = fit
-	if m == strict && total > totalLimit {
-		return nil, fmt.Errorf("%w: uncommitted files of %d MB together, the limit is %d MB", ErrTooBig, total>>20, totalLimit>>20)
-	}
-	return left, nil
-}
-
-func vetOne(root *os.Root, name string) (int64, error) {
-	if dir, ok := strings.CutSuffix(name, "/"); ok { // git lists a folder only if it is a repository
-		return 0, fmt.Errorf("%w: %s", ErrNested, quote(dir))
-	}
-	if err := checkPath(name); err != nil {
-		return 0, err
-	}
-	info, err := root.Lstat(name)
-	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", quote(name), err)
-	}
-	if info.IsDir() {
-		return 0, fmt.Errorf("%w: %s", ErrNested, quote(name))
-	}
-	if info.Mode()&fs.ModeSymlink != 0 {
-		target, err := root.Readlink(name)
-		if err != nil {
-			return 0, fmt.Errorf("read %s: %w", quote(name), err)
-		}
-		return 0, checkLink(name, target)
-	}
-	if info.Size() > fileLimit {
-		return 0, tooBig(name, info.Size())
-	}
-	return info.Size(), nil
-}
-
-func tooBig(name string, n int64) error {
-	return fmt.Errorf("%w: %s has %d MB, the limit is %d MB", ErrTooBig, quote(name), n>>20, int64(fileLimit)>>20)
-}
-
 // stage brings the edits into the scratch index.
 func (p *seat) stage(ctx context.Context, e edited) error {
 	steps := []struct {
@@ -242,7 +193,7 @@ func (p *seat) stage(ctx context.Context, e edited) error {
 			continue
 		}
 		in := strings.NewReader(strings.Join(s.paths, "\x00") + "\x00")
-		if _, err := p.git(ctx, call{args: s.args, tree: p.path, index: p.scratch(), stdin: in}); err != nil {
+		if _, err := p.ours(ctx, call{args: s.args, tree: p.path, index: p.scratch(), stdin: in}); err != nil {
 			return fmt.Errorf("stage what was left uncommitted: %w", err)
 		}
 	}
@@ -252,7 +203,7 @@ func (p *seat) stage(ctx context.Context, e edited) error {
 // commit writes the scratch index as a commit on head, if it differs from head. A merge that the agent had not
 // finished stays a merge.
 func (p *seat) commit(ctx context.Context, head string, o CommitOptions) (string, error) {
-	s, err := p.git(ctx, call{args: []string{"write-tree"}, index: p.scratch()})
+	s, err := p.ours(ctx, call{args: []string{"write-tree"}, index: p.scratch()})
 	if err != nil {
 		return "", err
 	}
@@ -260,7 +211,7 @@ func (p *seat) commit(ctx context.Context, head string, o CommitOptions) (string
 	if err != nil {
 		return "", err
 	}
-	s, err = p.git(ctx, call{args: []string{"rev-parse", "--verify", "--end-of-options", head + "^{tree}"}})
+	s, err = p.ours(ctx, call{args: []string{"rev-parse", "--verify", "--end-of-options", head + "^{tree}"}})
 	if err != nil {
 		return "", err
 	}
@@ -272,7 +223,7 @@ func (p *seat) commit(ctx context.Context, head string, o CommitOptions) (string
 	for _, m := range merged {
 		args = append(args, "-p", m)
 	}
-	s, err = p.git(ctx, call{args: append(args, "-F", "-"), env: o.identity(), stdin: strings.NewReader(o.message())})
+	s, err = p.ours(ctx, call{args: append(args, "-F", "-"), env: o.identity(), stdin: strings.NewReader(o.message())})
 	if err != nil {
 		return "", fmt.Errorf("commit what was left uncommitted: %w", err)
 	}
@@ -283,7 +234,13 @@ const mergeLimit = 16
 
 // mergeHeads are the commits that the agent was merging.
 func (p *seat) mergeHeads(ctx context.Context) []string {
-	text, err := readPlain(filepath.Join(p.admin, "MERGE_HEAD"), 4<<10)
+	var text []byte
+	var err error
+	if p.t.box != nil {
+		text, err = p.readShadow("worktrees/" + p.spec.name() + "/MERGE_HEAD")
+	} else {
+		text, err = readPlain(filepath.Join(p.admin, "MERGE_HEAD"), 4<<10)
+	}
 	if err != nil {
 		return nil
 	}
@@ -292,7 +249,7 @@ func (p *seat) mergeHeads(ctx context.Context) []string {
 		if !shaShape.MatchString(line) || len(heads) == mergeLimit {
 			return nil
 		}
-		if has, err := p.mirror.has(ctx, line); err != nil || !has {
+		if has, err := gitFunc(p.ours).has(ctx, line); err != nil || !has {
 			return nil
 		}
 		heads = append(heads, line)

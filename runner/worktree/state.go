@@ -28,6 +28,7 @@ type seat struct {
 	path   string // the worktree
 	admin  string // its folder in the mirror
 	notes  string // its folder under state/
+	shadow string // the agent's own git folder, which its box shows in place of the mirror
 	state  state  // zero when nothing is known
 }
 
@@ -50,12 +51,12 @@ func (t *Trees) place(s Spec) *seat {
 	m := t.mirror(s.Repo.ID)
 	return &seat{t: t, spec: s, mirror: m,
 		path: filepath.Join(t.dir, "trees", s.name()), admin: filepath.Join(m.dir, "worktrees", s.name()),
-		notes: filepath.Join(t.dir, "state", s.name())}
+		notes: filepath.Join(t.dir, "state", s.name()), shadow: filepath.Join(t.dir, "shadow", s.name())}
 }
 
 func (p *seat) leave() { p.lock.release() }
 
-func (p *seat) tree() Tree { return Tree{Path: p.path, Spec: p.spec} }
+func (p *seat) tree() Tree { return Tree{Path: p.path, Spec: p.spec, Binds: p.binds()} }
 
 // index is our own index of the worktree.
 func (p *seat) index() string { return filepath.Join(p.notes, "index") }

@@ -76,11 +76,11 @@ func (t *Trees) mirrorsHere() ([]*mirror, error) {
 	return list, nil
 }
 
-// namesHere are all worktrees of which a folder or notes are there.
+// namesHere are all worktrees of which a folder, notes or an agent's git folder are there.
 func (t *Trees) namesHere() ([]string, error) {
 	var list []string
 	seen := map[string]bool{}
-	for _, sub := range []string{"trees", "state"} {
+	for _, sub := range []string{"trees", "state", "shadow"} {
 		entries, err := os.ReadDir(filepath.Join(t.dir, sub))
 		if err != nil {
 			return nil, fmt.Errorf("list worktrees: %w", err)
@@ -110,8 +110,8 @@ func (t *Trees) sweepTree(ctx context.Context, name string, mirrors []*mirror, l
 	if known {
 		return t.Remove(ctx, s, true)
 	}
-	p := &seat{t: t, spec: s}
-	return p.aside(filepath.Join(t.dir, "trees", name))
+	p := &seat{t: t, spec: s, shadow: filepath.Join(t.dir, "shadow", name)}
+	return errors.Join(p.asideTree(filepath.Join(t.dir, "trees", name)), p.unshade(true))
 }
 
 // specOf finds out what a worktree is: from its notes, else from its name and the mirror that knows it.

@@ -13,6 +13,7 @@ import (
 
 	"dozens/batch"
 	"dozens/batch/work"
+	"dozens/runner/sandbox"
 )
 
 // What callers tell apart. Errors carry details in their text; test with errors.Is.
@@ -26,6 +27,7 @@ var (
 	ErrNested    = errors.New("a repository inside of the worktree")
 	ErrUnsafe    = errors.New("a path that is not allowed")
 	ErrTooBig    = errors.New("the change is too big")
+	ErrSecret    = errors.New("the change holds a secret")
 	ErrMoved     = errors.New("the remote branch moved")
 	ErrRefused   = errors.New("the git server refused the push")
 	ErrSpec      = errors.New("the order names something that is not allowed")
@@ -71,6 +73,9 @@ type Spec struct {
 type Tree struct {
 	Path string `json:"path"` // absolute
 	Spec
+	// Binds are what the agent's box has to show of the host so that the worktree and git in it work; empty
+	// without a sandbox. They hold from Prepare to the next Look or Remove.
+	Binds []sandbox.Bind `json:"-"`
 }
 
 // Option changes how Open sets up.
@@ -82,13 +87,20 @@ func Helper(command ...string) Option {
 	return func(t *Trees) { t.helper = command }
 }
 
+// Boxed keeps agents away from the mirror: each is shown a git folder of its own in its place, and all git that
+// reads what an agent wrote runs in a box of s. With a nil s there are no boxes, and agents work in the mirror.
+func Boxed(s *sandbox.Sandbox) Option {
+	return func(t *Trees) { t.box = s }
+}
+
 // Trees is all mirrors and worktrees in one data folder. It is safe for use by many goroutines; several
 // processes may even share the folder.
 type Trees struct {
 	dir    string
 	log    zerolog.Logger
 	helper []string
-	cores  chan struct{} // as many checkouts and looks at once as the machine has cores
+	box    *sandbox.Sandbox // nil: there is none
+	cores  chan struct{}    // as many checkouts and looks at once as the machine has cores
 	trash  *trash
 	life   context.Context // ends with Close; shared fetches live in it
 	end    context.CancelFunc
@@ -104,7 +116,7 @@ func Open(dir string, log zerolog.Logger, options ...Option) (*Trees, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open worktrees: %w", err)
 	}
-	for _, sub := range []string{"mirrors", "trees", "state", "locks", "trash", "kept", "home"} {
+	for _, sub := range []string{"mirrors", "trees", "state", "locks", "trash", "kept", "home", "shadow"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("open worktrees: %w", err)
 		}

@@ -17,6 +17,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"dozens/batch"
+	"dozens/internal/testenv"
+	"dozens/runner/sandbox"
 )
 
 const (
@@ -29,6 +31,7 @@ type world struct {
 	t      testing.TB
 	root   string // the server's repositories
 	server *httptest.Server
+	box    *sandbox.Sandbox // nil: agents work without one
 	trees  *Trees
 	base   string // commit of main
 	// before runs before a request is answered and may answer it itself by returning true.
@@ -38,9 +41,32 @@ type world struct {
 	auths   []string // Authorization headers seen
 }
 
+// modes are a host without a sandbox and one with it.
+var modes = []string{"bare", "boxed"}
+
+// eachMode runs a test on both kinds of host.
+func eachMode(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	for _, mode := range modes {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			test(t, newWorldIn(t, mode))
+		})
+	}
+}
+
+// newWorld is a world without a sandbox, for what has nothing to do with agents.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldIn(t, "bare")
+}
+
+func newWorldIn(t testing.TB, mode string) *world {
+	t.Helper()
 	w := &world{t: t, root: t.TempDir()}
+	if mode == "boxed" {
+		w.box = openBox(t)
+	}
 	backend := filepath.Join(run(t, "", "git", "--exec-path"), "git-http-backend")
 	h := &cgi.Handler{Path: backend, Env: []string{"GIT_PROJECT_ROOT=" + w.root, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_CONFIG_NOSYSTEM=1", "REMOTE_USER=test"}, InheritEnv: []string{"PATH"}, Stderr: io.Discard}
@@ -72,7 +98,7 @@ func newWorld(t testing.TB) *world {
 
 func (w *world) open(dir string) *Trees {
 	w.t.Helper()
-	trees, err := Open(dir, zerolog.New(zerolog.NewTestWriter(w.t)).Level(zerolog.WarnLevel))
+	trees, err := Open(dir, zerolog.New(zerolog.NewTestWriter(w.t)).Level(zerolog.WarnLevel), Boxed(w.box))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -137,17 +163,58 @@ func (w *world) look(tree Tree) Look {
 
 func (w *world) mirror() string { return filepath.Join(w.trees.dir, "mirrors", "7.git") }
 
-// agent runs a shell script in the worktree, as an agent would.
-func agent(t testing.TB, tree Tree, script string) string {
+func openBox(t testing.TB) *sandbox.Sandbox {
 	t.Helper()
-	return run(t, tree.Path, "sh", "-ec", script)
+	box, err := sandbox.Open(sandbox.Options{Bwrap: testenv.Bwrap(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return box
+}
+
+// agent runs a shell script in the worktree, as an agent would.
+func (w *world) agent(tree Tree, script string) string {
+	w.t.Helper()
+	out, err := w.try(tree, script)
+	if err != nil {
+		w.t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	return out
+}
+
+// try is agent for a script that may fail.
+func (w *world) try(tree Tree, script string) (string, error) {
+	w.t.Helper()
+	if w.box == nil {
+		out, err := command(tree.Path, "sh", "-ec", script).CombinedOutput()
+		return strings.TrimSpace(string(out)), err
+	}
+	if !exists(tree.shadow()) { // a host prepares before each run
+		if _, err := w.trees.Prepare(w.t.Context(), tree.Spec, cred()); err != nil {
+			w.t.Fatalf("Prepare: %v", err)
+		}
+	}
+	b := sandbox.Box{Dir: tree.Path, Binds: tree.Binds, Env: append(agentEnv(), "PATH="+os.Getenv("PATH"), "HOME=/tmp")}
+	cage, err := w.box.Command(w.t.Context(), b, "sh", "-ec", script)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	out, err := cage.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// shadow is where the host keeps the agent's own git folder.
+func (t Tree) shadow() string { return t.Binds[2].From }
+
+func agentEnv() []string {
+	return []string{"GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=Agent", "GIT_AUTHOR_EMAIL=a@example.com",
+		"GIT_COMMITTER_NAME=Agent", "GIT_COMMITTER_EMAIL=a@example.com", "GIT_TERMINAL_PROMPT=0"}
 }
 
 func command(dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME=Agent", "GIT_AUTHOR_EMAIL=a@example.com",
-		"GIT_COMMITTER_NAME=Agent", "GIT_COMMITTER_EMAIL=a@example.com", "GIT_TERMINAL_PROMPT=0")
+	cmd.Env = append(os.Environ(), agentEnv()...)
 	return cmd
 }
 
