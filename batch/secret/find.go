@@ -12,6 +12,16 @@ type Match struct {
 	Start, End int
 }
 
+// Certain says that the match can hardly be anything else than a credential. Passwords in URLs, JSON web tokens and
+// headers also stand in examples and tests, where they open nothing.
+func (m Match) Certain() bool {
+	switch m.Kind {
+	case "password in a URL", "token in a URL", "JSON web token", "authorization header", "key in a header":
+		return false
+	}
+	return true
+}
+
 // Find lists the credentials in a text in order. Matches do not overlap. A credential is found as well where invisible
 // characters break it, or where it is written with JSON, percent or HTML escapes.
 func Find(text string) []Match {

@@ -33,6 +33,9 @@ func (p *seat) confess(ctx context.Context, git gitFunc, head string) error {
 	if err := p.added(ctx, git, list, found); err != nil {
 		return err
 	}
+	if len(found.list) > secretsLimit {
+		return fmt.Errorf("%w: %s in %s, and more than %d others", ErrSecret, found.list[0].kind, found.list[0].where, secretsLimit-1)
+	}
 	for _, f := range found.list {
 		known, err := p.inBase(ctx, git, f.text)
 		if err != nil {
@@ -52,6 +55,9 @@ type secrets struct{ list []suspect }
 
 func (s *secrets) look(where, text string) {
 	for _, m := range secret.Find(text) {
+		if !m.Certain() || strings.Contains(strings.ToUpper(text[m.Start:m.End]), "EXAMPLE") { // documentation's own
+			continue
+		}
 		f := suspect{where: where, kind: m.Kind, text: longestLine(text[m.Start:m.End])}
 		if len(s.list) <= secretsLimit && !slices.ContainsFunc(s.list, func(have suspect) bool { return have.text == f.text }) {
 			s.list = append(s.list, f)

@@ -31,6 +31,7 @@ func TestLookFindsSecrets(t *testing.T) {
 		{"a private key", "(" + key + ") > key.pem", `in "key.pem"`},
 		{"removed from the base commit", `git rm -q old.txt`, ""},
 		{"moved from the base commit", `cp old.txt new.txt; git add new.txt; git rm -q --cached old.txt; git commit -qm "as in old.txt"`, ""},
+		{"examples", `echo 'postgres://postgres:postgres@db/x AKIA''IOSFODNN7EXAMPLE' > compose.yml`, ""},
 		{"a commit's name", `git rev-parse HEAD > a; git log > b`, ""},
 	}
 	for _, tt := range tests {
