@@ -83,7 +83,7 @@ func (p *Proxy) connect(ctx context.Context, t target) (net.Conn, *refusal) {
 	}
 	for _, a := range addrs {
 		if !public(a) {
-			return nil, &refusal{refused, "its address " + a.String() + " is not public", http.StatusForbidden,
+			return nil, &refusal{refused, "its address " + a.Unmap().String() + " is not public", http.StatusForbidden,
 				t.name + " leads to an address that is not public. This sandbox reaches the public internet only."}
 		}
 	}
