@@ -268,31 +268,6 @@ func TestCleanup(t *testing.T) {
 	}
 }
 
-func TestRemoveAllOpensClosedFolders(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "home")
-	inner := filepath.Join(dir, "a", "b")
-	if err := os.MkdirAll(inner, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(inner, "f"), nil, 0o400); err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range []string{inner, filepath.Dir(inner)} {
-		if err := os.Chmod(d, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 2 {
-		if err := removeAll(dir); err != nil {
-			t.Errorf("remove: %v", err)
-		}
-	}
-	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("after removal: got %v, want it gone", err)
-	}
-}
-
 // The push can arrive before the last step of the run; giving it back would cost it two seconds.
 func TestNextWorkOfATaskWaitsForTheLastStep(t *testing.T) {
 	t.Parallel()

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/rs/zerolog"
 
 	"dozens/batch/work"
+	"dozens/runner/sandbox"
 	"dozens/runner/worktree"
 )
 
@@ -46,30 +44,12 @@ func (a act) cleanup(r *work.Report) {
 		return
 	}
 	if !a.order.Keep {
-		if err := removeAll(a.host.sessionHome(a.order.Task)); err != nil {
+		if err := sandbox.DeleteAll(a.host.sessionHome(a.order.Task)); err != nil {
 			a.failed(r, "the session's folder could not be removed", err)
 			return
 		}
 	}
 	r.Outcome = work.Cleaned
-}
-
-// removeAll removes a folder that an agent could write to, closed folders included.
-func removeAll(dir string) error {
-	if os.RemoveAll(dir) == nil {
-		return nil
-	}
-	// Errors of the walk show in what is still there afterwards.
-	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if d != nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700)
-			if err != nil {
-				return fs.SkipDir
-			}
-		}
-		return nil
-	})
-	return os.RemoveAll(dir)
 }
 
 // failed puts the end of work into the report that could not be carried out.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -83,13 +83,19 @@ func limits(cfg config.Server) sandbox.Limits {
 	return l
 }
 
-// machineMemory is this machine's memory in bytes; 0 when it does not say.
+// machineMemory is this machine's memory in bytes (proc_meminfo(5)); 0 when it does not say.
 func machineMemory() int64 {
-	var info syscall.Sysinfo_t
-	if err := syscall.Sysinfo(&info); err != nil {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
 		return 0
 	}
-	return int64(info.Totalram) * int64(info.Unit) //nolint:gosec // bytes of memory fit
+	for line := range strings.Lines(string(text)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "MemTotal:" {
+			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64) // of what is no number we know nothing
+			return kilobytes << 10
+		}
+	}
+	return 0
 }
 
 // clouds are the switches by which claude goes to a cloud's model by itself.

@@ -28,6 +28,9 @@ type files struct {
 // inBox is where a run's files are in its box.
 const inBox = "/run/agent"
 
+// tmpInBox is where its temporary files are: on disk. The box's own /tmp is small, in memory, and for sockets.
+const tmpInBox = "/run/tmp"
+
 // folderOf is the folder of a run's files. A sandbox takes no path through a link.
 func folderOf(runID string) string {
 	temp := os.TempDir()
@@ -42,7 +45,7 @@ func writeFiles(s Session, boxed bool) (files, error) {
 	dir := folderOf(s.RunID)
 	f := files{dir: dir, seen: dir, tmp: filepath.Join(dir, "tmp")}
 	if boxed {
-		f.seen, f.tmp = inBox, "/tmp"
+		f.seen, f.tmp = inBox, tmpInBox
 	}
 	f.settings = filepath.Join(f.seen, "settings.json")
 	f.remove()
@@ -87,6 +90,14 @@ func rules(o work.Order) string {
 	return o.System + "\n\nThese hosts can be reached over HTTPS, by the proxy in the environment, and no others: " + strings.Join(o.Egress, ", ") + "."
 }
 
+// sockets is where the program may put its own sockets, whose paths must be short.
+func (f files) sockets() string {
+	if f.tmp == tmpInBox {
+		return "/tmp"
+	}
+	return f.tmp
+}
+
 func (f files) remove() { _ = os.RemoveAll(f.dir) } // a leftover in the temp folder harms nobody
 
 // arguments are claude's for one run. Nothing of them comes from an issue or a repository but the model's name,
@@ -103,7 +114,8 @@ func arguments(o work.Order, f files, resume, boxed bool) []string {
 	}
 	switch {
 	case o.ReadOnly:
-		args = append(args, "--tools", "Read,Grep,Glob")
+		// Without a word it may read below its folder only; the skills are beside it.
+		args = append(args, "--tools", "Read,Grep,Glob", "--allowedTools", "Read(/"+filepath.Join(f.seen, "skills")+"/**)")
 	case boxed:
 		// The box decides what the agent may do. The program's own questions would only be denied: nobody answers them.
 		args = append(args, "--permission-mode", "bypassPermissions")

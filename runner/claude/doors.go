@@ -121,7 +121,7 @@ func (o doors) close() meter.Usage {
 func (d *Driver) boxed(s Session, f files, o doors) sandbox.Box {
 	box := sandbox.Box{Dir: s.Dir, Env: d.environ(s, f, o), Limits: d.limits}
 	box.Binds = append(box.Binds, s.Binds...)
-	box.Binds = append(box.Binds, sandbox.Bind{From: s.agentHome(), Write: true}, sandbox.Bind{From: f.dir, To: inBox})
+	box.Binds = append(box.Binds, sandbox.Bind{From: s.agentHome(), Write: true}, sandbox.Bind{From: filepath.Join(s.Home, "tmp"), To: tmpInBox, Write: true}, sandbox.Bind{From: f.dir, To: inBox})
 	for _, folder := range s.Path {
 		box.Binds = append(box.Binds, sandbox.Bind{From: folder})
 	}

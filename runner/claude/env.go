@@ -105,7 +105,7 @@ func (d *Driver) environ(s Session, f files, doors doors) []string {
 	env = append(env,
 		"HOME="+s.agentHome(),
 		"TMPDIR="+f.tmp,
-		"CLAUDE_CODE_TMPDIR="+f.tmp,
+		"CLAUDE_CODE_TMPDIR="+f.sockets(),
 		marker+"="+s.RunID,
 		"DISABLE_AUTOUPDATER=1",
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"dozens/runner/sandbox"
 )
 
 // home is a session's own folder while a run uses it.
@@ -38,10 +40,32 @@ func openHome(dir, session string) (*home, error) {
 		}
 		return nil, fmt.Errorf("lock session home: %w", err)
 	}
-	return &home{dir: dir, session: session, lock: lock}, nil
+	h := &home{dir: dir, session: session, lock: lock}
+	if err := h.freshTmp(); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return h, nil
 }
 
-func (h *home) close() { h.lock.Close() }
+func (h *home) close() {
+	_ = sandbox.DeleteAll(h.tmp()) // the next run would
+	h.lock.Close()
+}
+
+// tmp is for a boxed agent's temporary files: on disk, where a build has room.
+func (h *home) tmp() string { return filepath.Join(h.dir, "tmp") }
+
+func (h *home) freshTmp() error {
+	err := sandbox.DeleteAll(h.tmp())
+	if err == nil {
+		err = os.Mkdir(h.tmp(), 0o700)
+	}
+	if err != nil {
+		return fmt.Errorf("make the run's folder for temporary files: %w", err)
+	}
+	return nil
+}
 
 // agentHome is the folder that an agent knows as its home. The lock and the books lie beside it, out of its reach.
 func (s Session) agentHome() string { return filepath.Join(s.Home, "home") }

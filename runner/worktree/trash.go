@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/rs/zerolog"
+
+	"dozens/runner/sandbox"
 )
 
 // trash deletes in the background what was renamed into its folder: renaming takes milliseconds, deleting a big
@@ -70,21 +72,10 @@ func (t *trash) empty() {
 		t.log.Error().Err(err).Msg("trash cannot be read")
 	}
 	for _, path := range dead {
-		if err := deleteAll(path); err != nil {
-			t.log.Warn().Err(err).Str("path", path).Msg("trash stays")
+		if err := sandbox.DeleteAll(path); err != nil {
+			t.log.Warn().Str("error", clean(err.Error())).Str("path", path).Msg("trash stays") // the agent chose the names
 		}
 	}
-}
-
-// deleteAll also deletes folders that somebody made unreadable.
-func deleteAll(path string) error {
-	if err := os.RemoveAll(path); err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	if err := openUp(path); err != nil {
-		return err
-	}
-	return os.RemoveAll(path)
 }
 
 // openUp gives the owner back the rights to read and change everything below path. Links are left alone.

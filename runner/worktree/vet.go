@@ -80,6 +80,9 @@ func vetOne(root *os.Root, name string) (int64, error) {
 		}
 		return 0, checkLink(name, target)
 	}
+	if !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("%w: %s is neither a file nor a link", ErrUnsafe, quote(name))
+	}
 	if info.Size() > fileLimit {
 		return 0, tooBig(name, info.Size())
 	}
