@@ -5,8 +5,9 @@
 // what an agent says about its work is only a claim. A session outlives its runs: its conversation lies in the
 // session home, and a later run with the same home goes on with it.
 //
-// What a run has started does not outlive it: it is found by its process group and by a mark in its environment,
-// see Reap. A process that leaves both behind on purpose escapes; only a sandbox could hold it.
+// The program runs in a box of package sandbox, and reaches its model through a session of package meter, whose count is
+// what a run costs. Without a box it is found by its process group and by a mark in its environment, see Reap; a process
+// that leaves both behind on purpose escapes.
 //
 // The agent gets an environment made from nothing but the list in Options.Env and what this package sets, and settings that belong to the host, never the repository's own.
 //
