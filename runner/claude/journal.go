@@ -52,6 +52,13 @@ func (j *journal) text(kind string, text []byte, size int) {
 	j.agent(work.Line{Kind: kind, Text: shown})
 }
 
+// full says that no more of the agent's output is logged.
+func (j *journal) full() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.logged > maxLog
+}
+
 // agent logs output of the agent as long as there is room for it.
 func (j *journal) agent(l work.Line) {
 	j.mu.Lock()

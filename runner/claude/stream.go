@@ -60,6 +60,10 @@ func (s *stream) stdout(l line) {
 		// Only its head is shown. Twice as much is looked at, so that no secret is cut in two before it is hidden.
 		l.text = l.text[:min(len(l.text), 2*maxLogged)]
 	}
+	if !tooLong && s.log.full() && kindOf(l.text).Type != "result" {
+		s.read(l.text) // nobody sees it any more; a flood shall not cost what hiding its secrets would
+		return
+	}
 	text := s.redact(bytes.TrimRight(l.text, "\r"))
 	if len(bytes.TrimSpace(text)) == 0 {
 		return
@@ -119,14 +123,21 @@ func hidden(doc any, hide func(string) string) any {
 	return doc
 }
 
+// kind is what a line is about.
+type kind struct {
+	Type    string `json:"type"`
+	Subtype string `json:"subtype"`
+}
+
+func kindOf(text []byte) (k kind) {
+	_ = json.Unmarshal(text, &k) // a shape we do not know has no type we know
+	return k
+}
+
 // read takes from a line of JSON what the result depends on. Unknown types, and fields of an unknown shape, are skipped.
 func (s *stream) read(text []byte) {
 	s.began = true
-	var kind struct {
-		Type    string `json:"type"`
-		Subtype string `json:"subtype"`
-	}
-	_ = json.Unmarshal(text, &kind) // a shape we do not know has no type we know
+	kind := kindOf(text)
 	switch {
 	case kind.Type == "system" && kind.Subtype == "init":
 		var init struct {
